@@ -1,0 +1,49 @@
+"""The errors a user can meet and mend. Their one line names the input and the remedy."""
+
+
+class BitPredictError(Exception):
+    """Base of every expected failure: the command line prints its message as one line and exits with 1."""
+
+
+class SettingsError(BitPredictError):
+    """A setting is malformed or contradicts another."""
+
+
+class ContractError(BitPredictError, ValueError):
+    """Rows break a table's contract. Nothing was written."""
+
+
+class UnknownSymbolError(BitPredictError, ValueError):
+    """A symbol that is not one of the configured ones, or not a symbol at all."""
+
+
+class StorageError(BitPredictError):
+    """A store is missing, not writable, of another schema version, or full."""
+
+
+class SourceError(BitPredictError):
+    """An outside source could not be used. Subclasses say whether asking again can help."""
+
+
+class NotYetPublishedError(SourceError):
+    """The source does not have this yet: ask again later."""
+
+
+class BeforeListingError(SourceError):
+    """The market did not trade yet: there is nothing, and there never will be."""
+
+
+class BadSourceDataError(SourceError, ValueError):
+    """The source answered with something that is not what it promises; asking again will not help."""
+
+
+class SourceUnavailableError(SourceError):
+    """The source failed or refused for longer than the retries allow."""
+
+
+class RateLimitedError(SourceUnavailableError):
+    """The source asked for a longer pause than one call may wait (429, 418)."""
+
+
+class ModelError(BitPredictError):
+    """A model cannot be trained, found or used for this input."""

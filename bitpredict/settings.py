@@ -1,0 +1,134 @@
+"""Every setting of the platform in one class, read from BITPREDICT_* variables and a `.env` file."""
+
+from datetime import UTC, date, datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from bitpredict.errors import SettingsError
+from bitpredict.market.symbols import parse_symbol
+from bitpredict.market.time import utc
+
+Market = Literal["sample", "archive", "binance", "simulated"]
+
+SAMPLE_FOLDER = Path(__file__).resolve().parent.parent / "sample"
+SAMPLE_START, SAMPLE_END = date(2023, 11, 1), date(2024, 1, 1)
+
+
+class Settings(BaseSettings):
+    """Defaults run everything on one machine, below `home`, with the sample of real candles.
+
+    Attributes:
+        home: folder of everything local; deleting it forgets everything.
+        market: what feeds `binance_candles`: the shipped sample, Binance's archive, its archive and REST API
+            for the newest days (`binance`), or the seeded simulator.
+        archive_url: the archive's base, a folder or an HTTP address; by default the sample's folder or Binance's.
+        start: first UTC day of an open market; the sample has a calendar of its own.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="BITPREDICT_", env_file=".env", extra="ignore")
+
+    home: Path = Path(".bitpredict")
+    market: Market = "sample"
+    symbols: Annotated[tuple[str, ...], NoDecode] = ("BTCUSDT", "ETHUSDT")
+    start: date = date(2023, 1, 1)
+    archive_url: str = ""
+    binance_url: str = "https://api.binance.com"
+    simulation_seed: int = 7
+
+    database_url: str = ""
+    lake_url: str = ""
+    mlflow_uri: str = ""
+    s3_endpoint_url: str = ""
+    s3_region: str = "us-east-1"
+    s3_access_key_id: SecretStr = SecretStr("")
+    s3_secret_access_key: SecretStr = SecretStr("")
+    vacuum_after_days: int = Field(default=30, ge=0)
+
+    http_timeout_seconds: float = Field(default=20.0, gt=0)
+    http_attempts: int = Field(default=5, ge=1)
+
+    @field_validator("home")
+    @classmethod
+    def _absolute_home(cls, home: Path) -> Path:
+        return home.expanduser().resolve()
+
+    @field_validator("symbols", mode="before")
+    @classmethod
+    def _split_symbols(cls, value: object) -> object:
+        names = [part for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+        if not isinstance(names, (list, tuple)) or not names:
+            raise ValueError("name at least one symbol, separated by commas, for example BTCUSDT,ETHUSDT")
+        return tuple(dict.fromkeys(parse_symbol(str(name)) for name in names))
+
+    @cached_property
+    def database(self) -> str:
+        """The database's SQLAlchemy URL."""
+        return self.database_url or f"sqlite:///{self.home / 'bitpredict.db'}"
+
+    @cached_property
+    def lake(self) -> str:
+        """The lake's root: a folder or `s3://bucket/prefix`."""
+        return self.lake_url or str(self.home / "lake")
+
+    @cached_property
+    def mlflow(self) -> str:
+        """MLflow's tracking URI."""
+        return self.mlflow_uri or f"sqlite:///{self.home / 'mlflow.db'}"
+
+    @cached_property
+    def models(self) -> Path:
+        """The model store's folder."""
+        return self.home / "models"
+
+    @cached_property
+    def archive(self) -> str:
+        """The kline archive's base: a folder or an HTTP address."""
+        if self.archive_url:
+            return self.archive_url
+        return str(SAMPLE_FOLDER) if self.market == "sample" else "https://data.binance.vision"
+
+    @property
+    def storage_options(self) -> dict[str, str]:
+        """What Delta needs to reach an S3 lake; empty for a folder."""
+        if not self.lake.startswith("s3://"):
+            return {}
+        options = {
+            "AWS_REGION": self.s3_region,
+            "AWS_ENDPOINT_URL": self.s3_endpoint_url,
+            "AWS_ACCESS_KEY_ID": self.s3_access_key_id.get_secret_value(),
+            "AWS_SECRET_ACCESS_KEY": self.s3_secret_access_key.get_secret_value(),
+        }
+        if self.s3_endpoint_url.startswith("http://"):
+            options["AWS_ALLOW_HTTP"] = "true"
+        return {name: value for name, value in options.items() if value}
+
+    def calendar(self) -> tuple[datetime, datetime | None]:
+        """First instant of the market, and its end: None where time goes on."""
+        if self.market == "sample":
+            return utc(SAMPLE_START), utc(SAMPLE_END)
+        return utc(self.start), None
+
+    def collected_until(self, now: datetime | None = None) -> datetime:
+        """The end of what can have been collected by `now`: the calendar's end, or the coming midnight."""
+        end = self.calendar()[1]
+        return end or utc((now or datetime.now(UTC)).date() + timedelta(days=1))
+
+
+def load_settings() -> Settings:
+    """Read the settings.
+
+    Raises:
+        SettingsError: a value is malformed; the message names the variable and what is wrong with it.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        faults = "; ".join(
+            f"BITPREDICT_{'_'.join(str(p) for p in e['loc']).upper()}={e['input']!r}: {e['msg']}"
+            for e in error.errors()
+        )
+        raise SettingsError(f"{faults} (set it in the environment or in .env)") from error

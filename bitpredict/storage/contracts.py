@@ -1,0 +1,129 @@
+"""What each lake table must look like, whoever writes it: columns, types, units, meaning, key and day."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from bitpredict.errors import ContractError
+
+TIMESTAMP = pa.timestamp("us", tz="UTC")
+
+
+def field(name: str, type_: pa.DataType, meaning: str, unit: str = "", *, nullable: bool = False) -> "pa.Field[Any]":
+    """A column with its meaning and unit, which Dagster and the docs show."""
+    return pa.field(name, type_, nullable=nullable, metadata={"meaning": meaning, "unit": unit})
+
+
+@dataclass(frozen=True)
+class Contract:
+    """One lake table.
+
+    Attributes:
+        table: its name, also the folder's.
+        schema: columns with types; nullability is enforced.
+        key: columns that together name a row once.
+        time: the timestamp column whose UTC day is the row's partition.
+        positive: columns that must be above zero where not null.
+        description: one line for people.
+    """
+
+    table: str
+    schema: pa.Schema
+    key: tuple[str, ...]
+    time: str
+    description: str
+    positive: tuple[str, ...] = ()
+
+    def empty(self) -> pa.Table:
+        return self.schema.empty_table()
+
+    def conform(self, table: pa.Table) -> pa.Table:
+        """Return `table` with exactly the contract's columns and types, ordered by time and key.
+
+        Raises:
+            ContractError: a column is missing, a value cannot be cast, is null, not finite or not positive where it
+                must be, or a key appears twice. The message names the column, the count and the first bad row.
+        """
+        missing = [name for name in self.schema.names if name not in table.column_names]
+        if missing:
+            raise ContractError(f"{self.table} lacks the columns {missing}; it has {table.column_names}")
+        try:
+            table = table.select(self.schema.names).cast(self.schema)
+        except (pa.ArrowInvalid, ValueError) as error:
+            raise ContractError(f"{self.table}: {error}") from error
+        for column in self.schema:
+            self._check_column(table, column)
+        self._check_key(table)
+        order = [self.time, *(name for name in self.key if name != self.time)]
+        return table.sort_by([(name, "ascending") for name in order]).combine_chunks()
+
+    def _check_column(self, table: pa.Table, column: "pa.Field[Any]") -> None:
+        values = table[column.name]
+        if not column.nullable and values.null_count:
+            raise ContractError(f"{self.table}.{column.name} is null in {values.null_count} of {table.num_rows} rows")
+        if pa.types.is_floating(column.type):
+            self._refuse(table, pc.invert(pc.is_finite(values)), f"{column.name} is not finite")
+        if column.name in self.positive:
+            self._refuse(table, pc.less_equal(values, 0), f"{column.name} is not above zero")
+
+    def _check_key(self, table: pa.Table) -> None:
+        counts = table.group_by(list(self.key)).aggregate([([], "count_all")])
+        twice = counts.filter(pc.greater(counts["count_all"], 1))
+        if twice.num_rows:
+            raise ContractError(
+                f"{self.table} has {twice.num_rows} keys more than once, the first is {twice.slice(0, 1).to_pylist()[0]}"
+            )
+
+    def _refuse(self, table: pa.Table, bad: pa.ChunkedArray, what: str) -> None:
+        rows = table.filter(pc.fill_null(bad, False))
+        if rows.num_rows:
+            first = rows.slice(0, 1).to_pylist()[0]
+            raise ContractError(
+                f"{self.table}.{what} in {rows.num_rows} of {table.num_rows} rows, the first is {first}"
+            )
+
+
+_KLINE = [
+    field("symbol", pa.string(), "trading pair, base then quote"),
+    field("open_time", TIMESTAMP, "start of the minute", "UTC"),
+    field("open", pa.float64(), "first price", "quote currency"),
+    field("high", pa.float64(), "highest price", "quote currency"),
+    field("low", pa.float64(), "lowest price", "quote currency"),
+    field("close", pa.float64(), "last price", "quote currency"),
+    field("volume", pa.float64(), "amount traded", "base currency"),
+    field("quote_volume", pa.float64(), "amount traded", "quote currency"),
+    field("trade_count", pa.int64(), "number of trades", "trades"),
+    field("taker_buy_volume", pa.float64(), "amount bought by takers", "base currency"),
+]
+_PROVENANCE = field("provenance", pa.string(), "where the row came from: observed, repaired:<source> or simulated")
+_KNOWN_AT = field("known_at", TIMESTAMP, "when the row could first have been used", "UTC")
+_PRICES = ("open", "high", "low", "close")
+
+BINANCE_CANDLES = Contract(
+    table="binance_candles",
+    schema=pa.schema([*_KLINE, _PROVENANCE, _KNOWN_AT]),
+    key=("symbol", "open_time"),
+    time="open_time",
+    positive=_PRICES,
+    description="One-minute candles as Binance published them (or as the simulator made them).",
+)
+
+CANDLES = Contract(
+    table="candles",
+    schema=pa.schema(
+        [
+            *_KLINE,
+            _PROVENANCE,
+            field(
+                "halted", pa.bool_(), "no trade in any collected symbol of the exchange: its price is no observation"
+            ),
+            _KNOWN_AT,
+        ]
+    ),
+    key=("symbol", "open_time"),
+    time="open_time",
+    positive=_PRICES,
+    description="The canonical one-minute candles: validated, each minute once, missing minutes missing.",
+)

@@ -1,0 +1,173 @@
+"""The database's tables, in portable types: prices NUMERIC, instants UTC, numbers double precision."""
+
+from datetime import UTC, datetime
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    DateTime,
+    Dialect,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Numeric,
+    String,
+    Table,
+    Text,
+)
+from sqlalchemy.types import TypeDecorator
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    }
+)
+
+Price = Numeric(28, 12)
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An instant: aware and in UTC on the Python side, whatever the database can hold."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"{value!r} has no timezone; write it in UTC")
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+data_gaps = Table(
+    "data_gaps",
+    metadata,
+    Column("symbol", String(20), primary_key=True),
+    Column("source", String(40), primary_key=True),
+    Column("start", UtcDateTime, primary_key=True),
+    Column("end", UtcDateTime, nullable=False),
+    Column("minutes", Integer, nullable=False),
+    Column("status", String(20), nullable=False, comment="open, repaired or unrepairable"),
+    Column("repaired_from", String(40)),
+    Column("first_seen", UtcDateTime, nullable=False),
+)
+
+model_evaluations = Table(
+    "model_evaluations",
+    metadata,
+    Column("month", String(10), primary_key=True, comment="first day of the month that the model serves"),
+    Column("symbol", String(20), primary_key=True),
+    Column("horizon", String(10), primary_key=True),
+    Column("model", String(40), primary_key=True),
+    Column("model_version", String(40), nullable=False),
+    Column("folds", Integer, nullable=False),
+    Column("sample_size", Integer, nullable=False, comment="origins scored over all folds"),
+    Column("scored_from", UtcDateTime, nullable=False),
+    Column("scored_to", UtcDateTime, nullable=False),
+    Column("qlike", Double, nullable=False),
+    Column("qlike_without_worst", Double, nullable=False, comment="without the 1 % of origins worst for the baseline"),
+    Column("pinball", Double, nullable=False),
+    Column("coverage_50", Double, nullable=False),
+    Column("coverage_90", Double, nullable=False),
+    Column("coverage_90_low", Double, nullable=False, comment="by tercile of the forecast volatility"),
+    Column("coverage_90_middle", Double, nullable=False),
+    Column("coverage_90_high", Double, nullable=False),
+    Column("baseline", String(40), nullable=False),
+    Column("skill", Double, nullable=False, comment="1 - qlike / the baseline's qlike on the same origins"),
+    Column("dm_statistic", Double, comment="Diebold-Mariano, HAC variance; negative: better than the baseline"),
+    Column("p_value", Double, comment="one-sided: the model is better than the baseline"),
+    Column("evaluated_at", UtcDateTime, nullable=False),
+)
+
+champions = Table(
+    "champions",
+    metadata,
+    Column("month", String(10), primary_key=True),
+    Column("symbol", String(20), primary_key=True),
+    Column("horizon", String(10), primary_key=True),
+    Column("valid_from", UtcDateTime, primary_key=True),
+    Column("model", String(40), nullable=False),
+    Column("model_version", String(40), nullable=False),
+    Column("reason", Text, nullable=False, comment="what the gate decided, in words"),
+    Column("decided_at", UtcDateTime, nullable=False),
+)
+
+forecasts = Table(
+    "forecasts",
+    metadata,
+    Column("forecast_id", String(32), primary_key=True),
+    Column("kind", String(10), nullable=False, comment="backtest or live"),
+    Column("symbol", String(20), nullable=False),
+    Column("origin", UtcDateTime, nullable=False),
+    Column("horizon", String(10), nullable=False),
+    Column("target_time", UtcDateTime, nullable=False),
+    Column("reference_price", Price, nullable=False, comment="last close known at the origin"),
+    Column("q05", Double, nullable=False, comment="quantiles of the log return from origin to target_time"),
+    Column("q10", Double, nullable=False),
+    Column("q25", Double, nullable=False),
+    Column("q50", Double, nullable=False),
+    Column("q75", Double, nullable=False),
+    Column("q90", Double, nullable=False),
+    Column("q95", Double, nullable=False),
+    Column("p_up", Double, nullable=False, comment="probability that the price is higher at target_time"),
+    Column("realized_variance", Double, nullable=False, comment="forecast sum of squared one-minute log returns"),
+    Column("model", String(40), nullable=False),
+    Column("model_version", String(40), nullable=False),
+    Column("variant", String(20), nullable=False, comment="champion, baseline or challenger"),
+    Column("feature_set_version", String(40), nullable=False),
+    Column("input", Text, nullable=False, comment="table version or topic offsets that it was made from"),
+    Column("provenance", String(40), nullable=False, comment="observed, repaired or simulated inputs"),
+    Column("skill", Double, comment="over the baseline, on the folds before the model's month"),
+    Column("skill_sample_size", Integer),
+    Column("written_at", UtcDateTime, nullable=False),
+    Index("ix_forecasts_target", "target_time", "symbol"),
+    Index("ix_forecasts_latest", "symbol", "horizon", "variant", "origin"),
+)
+
+forecast_outcomes = Table(
+    "forecast_outcomes",
+    metadata,
+    Column("forecast_id", String(32), ForeignKey("forecasts.forecast_id"), primary_key=True),
+    Column("target_time", UtcDateTime, nullable=False),
+    Column("realized_log_return", Double, nullable=False),
+    Column("realized_variance", Double, nullable=False),
+    Column("inside_50", Boolean, nullable=False),
+    Column("inside_90", Boolean, nullable=False),
+    Column("qlike", Double, nullable=False),
+    Column("pinball", Double, nullable=False, comment="mean over the stored quantile levels"),
+    Column("scored_at", UtcDateTime, nullable=False),
+    Index("ix_forecast_outcomes_target", "target_time"),
+)
+
+scorecard = Table(
+    "scorecard",
+    metadata,
+    Column("kind", String(10), primary_key=True),
+    Column("symbol", String(20), primary_key=True),
+    Column("horizon", String(10), primary_key=True),
+    Column("model", String(40), primary_key=True),
+    Column("sample_size", Integer, nullable=False),
+    Column("scored_from", UtcDateTime, nullable=False),
+    Column("scored_to", UtcDateTime, nullable=False),
+    Column("qlike", Double, nullable=False),
+    Column("qlike_without_worst", Double, nullable=False),
+    Column("pinball", Double, nullable=False),
+    Column("coverage_50", Double, nullable=False),
+    Column("coverage_90", Double, nullable=False),
+    Column("skill", Double, nullable=False, comment="1 - qlike / baseline's qlike on the same origins"),
+    Column("pinball_skill", Double, nullable=False),
+    Column("p_value", Double),
+    Column("champion_share", Double, nullable=False, comment="share of its forecasts that were the served ones"),
+    Column("updated_at", UtcDateTime, nullable=False),
+)

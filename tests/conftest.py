@@ -1,0 +1,39 @@
+"""What many tests share: a home of their own, the sample, and the recordings when they are there."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from bitpredict.settings import SAMPLE_FOLDER, Settings
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(autouse=True)
+def _own_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test sees or touches the user's settings or stores."""
+    for name in os.environ:
+        if name.startswith(("BITPREDICT_", "DAGSTER_")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("BITPREDICT_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def settings() -> Settings:
+    return Settings()
+
+
+@pytest.fixture(scope="session")
+def sample() -> Path:
+    return SAMPLE_FOLDER
+
+
+@pytest.fixture(scope="session")
+def recordings() -> Path:
+    """Recorded market data beside the checkout (`../shared/data`)."""
+    folder = ROOT.parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip(f"no recordings at {folder}")
+    return folder
