@@ -1,0 +1,54 @@
+"""Every feature, and the contracts of the two tables that hold them."""
+
+import hashlib
+import json
+from dataclasses import astuple
+from datetime import timedelta
+
+import pyarrow as pa
+
+from bitpredict.features import activity, clock, movement, volatility
+from bitpredict.features.declaration import Feature
+from bitpredict.market.time import MINUTE
+from bitpredict.storage.contracts import TIMESTAMP, Contract, field
+
+REVISION = 1
+"""Raise it when a formula changes under an unchanged declaration: models refuse features of another version."""
+
+FEATURES: tuple[Feature, ...] = (*volatility.FEATURES, *movement.FEATURES, *activity.FEATURES, *clock.FEATURES)
+FEATURE_NAMES = tuple(feature.name for feature in FEATURES)
+
+LOOKBACK: timedelta = 8 * 1440 * MINUTE
+"""How far candles must reach back before an origin: the longest look-back of any feature."""
+
+FEATURE_SET_VERSION = hashlib.sha256(
+    json.dumps([REVISION, [astuple(feature) for feature in FEATURES]]).encode()
+).hexdigest()[:12]
+
+_ROW = [
+    field("symbol", pa.string(), "trading pair, base then quote"),
+    field("origin", TIMESTAMP, "instant of the forecast; only candles complete by then are used", "UTC"),
+    field("reference_price", pa.float64(), "last close known at the origin", "quote currency"),
+]
+_QUALITY = [
+    field("coverage", pa.float64(), "share of the last 10080 minutes with a valid return"),
+    field("coverage_60", pa.float64(), "share of the last 60 minutes with a valid return"),
+    field("provenance", pa.string(), "the least trusted of the candles used: observed, repaired or simulated"),
+    field("feature_set_version", pa.string(), "version of the feature code and its declarations"),
+    field("known_at", TIMESTAMP, "when the row could first have been used", "UTC"),
+]
+
+
+def _column(feature: Feature) -> "pa.Field[pa.DataType]":
+    type_ = pa.int32() if feature.whole else pa.float64()
+    return field(feature.name, type_, feature.meaning, feature.unit, nullable=not feature.whole)
+
+
+PRICE_FEATURES = Contract(
+    table="price_features",
+    schema=pa.schema([*_ROW, *map(_column, FEATURES), *_QUALITY]),
+    key=("symbol", "origin"),
+    time="origin",
+    positive=("reference_price",),
+    description="One row a symbol every 5 minutes: what its own candles say at that instant.",
+)
