@@ -1,0 +1,156 @@
+"""Delta tables below one root: opened once, kept current, checked against their contract, committed with retries."""
+
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+
+import pyarrow as pa
+import pyarrow.fs as pafs
+from deltalake import DeltaTable
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+from deltalake.fs import DeltaStorageHandler
+
+from bitpredict.errors import StorageError
+from bitpredict.storage.contracts import Contract
+
+DAY_COLUMN = "day"
+"""The partition column, which the contracts do not have: the UTC day of `Contract.time`."""
+
+ATTEMPTS = 12
+"""How often a commit that lost the race against another writer is tried, with growing pauses: half a minute in all."""
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """A table in memory, and what the file of its newest commit looked like."""
+
+    table: DeltaTable
+    commit: tuple[int, int | None]
+
+
+class DeltaTables:
+    """Tables by contract. Opening one again reads only the commits since the last time, so that it costs the same
+    whatever the table's size. Safe to share between threads.
+
+    Args:
+        root: a folder or `s3://bucket/prefix`.
+        storage_options: what Delta needs to reach S3.
+    """
+
+    def __init__(self, root: str, storage_options: Mapping[str, str]) -> None:
+        self.root = root.rstrip("/")
+        self.storage_options = dict(storage_options) or None
+        self._opened: dict[str, _Opened] = {}
+
+    def uri(self, contract: Contract) -> str:
+        return f"{self.root}/{contract.table}"
+
+    def filesystem(self, contract: Contract) -> pafs.FileSystem:
+        """The table's folder. Arrow's own reader of local files is twice as fast as Delta's."""
+        uri = self.uri(contract)
+        if "://" not in self.root:
+            return pafs.SubTreeFileSystem(uri, pafs.LocalFileSystem())
+        return pafs.PyFileSystem(DeltaStorageHandler(uri, self.storage_options))
+
+    def open(self, contract: Contract) -> DeltaTable | None:
+        """The newest version of the contract's table; None when there is none.
+
+        Raises:
+            StorageError: what is there is not the contract's table.
+        """
+        opened = self._opened.get(contract.table)
+        if opened is not None and self._commit_file(contract, opened.table) == opened.commit:
+            table = opened.table
+            before = table.version()
+            table.update_incremental()
+            if table.version() == before:
+                return table
+        else:  # never opened, or deleted and perhaps made anew since
+            try:
+                table = DeltaTable(self.uri(contract), storage_options=self.storage_options)
+            except TableNotFoundError:
+                self._opened.pop(contract.table, None)
+                return None
+        _require_shape(contract, table)
+        self.remember(contract, table)
+        return table
+
+    def remember(self, contract: Contract, table: DeltaTable) -> None:
+        """Keep `table` for the next `open`."""
+        self._opened[contract.table] = _Opened(table, self._commit_file(contract, table))
+
+    def commit(self, contract: Contract, action: Callable[[DeltaTable | None], Result]) -> Result:
+        """Run `action`, which commits, on the newest version; again when another writer's commit was in its way.
+
+        Raises:
+            CommitFailedError: others were first every time.
+        """
+        for attempt in range(1, ATTEMPTS):
+            try:
+                return action(self.open(contract))
+            except CommitFailedError:
+                self._opened.pop(contract.table, None)
+            time.sleep(random.uniform(0.5, 1.5) * min(0.02 * 2**attempt, 5.0))  # noqa: S311
+        return action(self.open(contract))
+
+    @contextmanager
+    def explained(self, contract: Contract, doing: str) -> Iterator[None]:
+        """Turn what the libraries raise into one line that names the table and what to do."""
+        try:
+            yield
+        except CommitFailedError as error:
+            raise StorageError(
+                f"cannot {doing} {self.uri(contract)}: other writers were first {ATTEMPTS} times; run it again when "
+                f"they are done ({_first_line(error)})"
+            ) from error
+        except (DeltaError, OSError, pa.ArrowException) as error:
+            raise StorageError(f"cannot {doing} {self.uri(contract)}: {_remedy(error)}") from error
+
+    def _commit_file(self, contract: Contract, table: DeltaTable) -> tuple[int, int | None]:
+        info = self.filesystem(contract).get_file_info(f"_delta_log/{table.version():020}.json")
+        return info.mtime_ns or 0, info.size
+
+
+def _require_shape(contract: Contract, table: DeltaTable) -> None:
+    """Refuse a table that is not partitioned by day, or whose columns the contract does not know or types otherwise."""
+    where = f"{table.table_uri} is not a table of {contract.table}"
+    remedy = "move that folder away and materialize its days again, or point BITPREDICT_LAKE_URL elsewhere"
+    if (partitions := table.metadata().partition_columns) != [DAY_COLUMN]:
+        raise StorageError(f"{where}: it is partitioned by {partitions} and not by {DAY_COLUMN}; {remedy}")
+    there = {column.name: column.type for column in pa.schema(table.schema()) if column.name != DAY_COLUMN}
+    wanted = {column.name: column for column in contract.schema}
+    if unknown := [name for name in there if name not in wanted]:
+        raise StorageError(f"{where}: its columns {unknown} are not known to this version; {remedy}")
+    for name, column in wanted.items():
+        if name not in there and not column.nullable:
+            raise StorageError(f"{where}: it has no column {name}, which may not be null; {remedy}")
+        if name in there and there[name] != column.type:
+            raise StorageError(f"{where}: its column {name} is {there[name]} and not {column.type}; {remedy}")
+
+
+def _remedy(error: Exception) -> str:
+    text = _first_line(error)
+    low = str(error).lower()
+    for sign, remedy in _REMEDIES:
+        if sign in low:
+            return f"{remedy} ({text})"
+    return text
+
+
+_REMEDIES = (
+    ("no space left", "the disk is full; free some space and run it again"),
+    ("file too large", "the disk is full; free some space and run it again"),
+    ("quota", "the disk is full; free some space and run it again"),
+    ("read-only file system", "the folder is read-only; make it writable or set BITPREDICT_LAKE_URL"),
+    ("permission denied", "this user may not write there; change its rights or set BITPREDICT_LAKE_URL"),
+    ("access you don't have", "this user may not write there; change its rights or set BITPREDICT_LAKE_URL"),
+)
+
+
+def _first_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]
