@@ -33,6 +33,10 @@ class BeforeListingError(SourceError):
     """The market did not trade yet: there is nothing, and there never will be."""
 
 
+class AbsentError(SourceError):
+    """The source lacks this although it has earlier data: a hole that it will not fill."""
+
+
 class BadSourceDataError(SourceError, ValueError):
     """The source answered with something that is not what it promises; asking again will not help."""
 

@@ -1,0 +1,35 @@
+"""Structured logs (readable on a terminal, JSON otherwise) and the counters of outside sources."""
+
+import sys
+
+import structlog
+from prometheus_client import Counter
+
+SOURCE_REQUESTS = Counter("bitpredict_source_requests", "requests sent, repeats included", ["source"])
+SOURCE_ERRORS = Counter("bitpredict_source_errors", "requests that failed, by what was wrong", ["source", "reason"])
+SOURCE_RETRIES = Counter("bitpredict_source_retries", "requests that were sent again", ["source"])
+SOURCE_REJECTED_ROWS = Counter("bitpredict_source_rejected_rows", "rows not believed", ["source", "reason"])
+
+
+def configure_logging(json: bool | None = None) -> None:
+    """Send log lines to standard error; call once when a process starts.
+
+    Args:
+        json: one JSON object a line; by default unless standard error is a terminal.
+    """
+    as_json = not sys.stderr.isatty() if json is None else json
+    shape: list[structlog.typing.Processor] = (
+        [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+        if as_json
+        else [structlog.dev.ConsoleRenderer()]
+    )
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            *shape,
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )

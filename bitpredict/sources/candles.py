@@ -1,0 +1,179 @@
+"""Where one-minute candles come from, and how a range of days is collected from there."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import date, datetime
+from itertools import groupby
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+import pyarrow as pa
+import structlog
+
+from bitpredict.errors import AbsentError, BeforeListingError, NotYetPublishedError
+from bitpredict.market.candles import CANDLE_SCHEMA, CandleBatch
+from bitpredict.market.time import DAY, days
+from bitpredict.observability import SOURCE_REJECTED_ROWS
+from bitpredict.settings import Settings
+from bitpredict.sources.binance_archive import BinanceArchive
+from bitpredict.sources.downloads import Downloads
+from bitpredict.sources.http import HttpClient
+
+_log = structlog.get_logger(__name__)
+
+_WHY = {
+    NotYetPublishedError: "not yet published",
+    BeforeListingError: "not traded",
+    AbsentError: "absent from the source",
+}
+_MISSING = tuple(_WHY)
+
+
+class CandleSource(Protocol):
+    """One source of candles.
+
+    Attributes:
+        name: in the metrics.
+        workers: how many days may be asked for at the same time.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def workers(self) -> int: ...
+
+    def day(self, symbol: str, day: date) -> CandleBatch:
+        """One symbol's candles of one UTC day; raises one of the errors of `_WHY` where the source has none."""
+
+
+@runtime_checkable
+class MonthlySource(CandleSource, Protocol):
+    """A source that can also give a month at once, which is preferred where `whole_months` says so."""
+
+    @property
+    def whole_months(self) -> bool: ...
+
+    def month(self, symbol: str, first_day: date) -> CandleBatch:
+        """One symbol's candles of one month; raises AbsentError where only days can be had."""
+
+
+@dataclass(frozen=True)
+class Collected:
+    """What a range came to.
+
+    Attributes:
+        candles: columns of `CANDLE_SCHEMA`, ordered by symbol (as asked) and time.
+        rejected: reason -> rows that were not believed.
+        missing: days without a single candle, with the reason. None of them is an error, and each is a gap for as long
+            as the symbol has older candles.
+    """
+
+    candles: pa.Table
+    rejected: Mapping[str, int]
+    missing: list[tuple[str, date, str]]
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """Days of one symbol that are asked for together: one, or a whole month."""
+
+    symbol: str
+    days: tuple[date, ...]
+
+
+@dataclass(frozen=True)
+class _Fetched:
+    """What came of a piece: its candles, and why days are missing."""
+
+    batches: list[CandleBatch]
+    why: Mapping[date, str]
+
+
+def choose_source(settings: Settings) -> CandleSource:
+    """The source that `settings.market` names."""
+    http = HttpClient("binance_archive", timeout=settings.http_timeout_seconds, attempts=settings.http_attempts)
+    return BinanceArchive(settings.archive, http, downloads=Downloads(settings.home / "cache" / "archive"))
+
+
+def collect(
+    source: CandleSource,
+    symbols: Sequence[str],
+    start: datetime,
+    end: datetime,
+    on_day: Callable[[str, date], None] | None = None,
+) -> Collected:
+    """Collect every UTC day that [start, end) touches.
+
+    Args:
+        on_day: told of each day when it is there, in order, from the calling thread.
+
+    Raises:
+        SourceError: the source failed; a day that it does not have (yet) is no failure but listed as missing.
+    """
+    pieces = [piece for symbol in symbols for piece in _plan(source, symbol, list(days(start, end)))]
+    batches: list[pa.Table] = []
+    rejected: Counter[str] = Counter()
+    missing: list[tuple[str, date, str]] = []
+    for piece, fetched in zip(pieces, _fetch_all(source, pieces), strict=True):
+        for batch in fetched.batches:
+            batches.append(batch.candles)
+            rejected.update(batch.rejected)
+        missing.extend((piece.symbol, day, why) for day, why in _without_candles(piece, fetched))
+        if on_day:
+            for day in piece.days:
+                on_day(piece.symbol, day)
+    for reason, rows in rejected.items():
+        SOURCE_REJECTED_ROWS.labels(source.name, reason).inc(rows)
+    if rejected:
+        _log.warning("rows rejected", source=source.name, start=start.isoformat(), end=end.isoformat(), **rejected)
+    return Collected(pa.concat_tables([CANDLE_SCHEMA.empty_table(), *batches]).combine_chunks(), rejected, missing)
+
+
+def _plan(source: CandleSource, symbol: str, wanted: list[date]) -> Iterator[_Piece]:
+    """Whole months in one piece where the source likes that, single days otherwise."""
+    for _, group in groupby(wanted, key=lambda day: (day.year, day.month)):
+        month = tuple(group)
+        whole = month[0].day == 1 and (month[-1] + DAY).day == 1
+        if whole and isinstance(source, MonthlySource) and source.whole_months:
+            yield _Piece(symbol, month)
+        else:
+            yield from (_Piece(symbol, (day,)) for day in month)
+
+
+def _fetch_all(source: CandleSource, pieces: list[_Piece]) -> Iterator[_Fetched]:
+    """What came of each piece, in their order; several are asked for at the same time where the source allows it."""
+    if source.workers == 1:
+        yield from (_fetch(source, piece) for piece in pieces)
+        return
+    pool = ThreadPoolExecutor(source.workers, thread_name_prefix=source.name)
+    try:
+        for future in [pool.submit(_fetch, source, piece) for piece in pieces]:
+            yield future.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _fetch(source: CandleSource, piece: _Piece) -> _Fetched:
+    if len(piece.days) > 1 and isinstance(source, MonthlySource):
+        with suppress(AbsentError):
+            return _Fetched([source.month(piece.symbol, piece.days[0])], {})
+    batches: list[CandleBatch] = []
+    why: dict[date, str] = {}
+    for day in piece.days:
+        try:
+            batches.append(source.day(piece.symbol, day))
+        except _MISSING as error:
+            why[day] = _WHY[type(error)]
+    return _Fetched(batches, why)
+
+
+def _without_candles(piece: _Piece, fetched: _Fetched) -> Iterator[tuple[date, str]]:
+    opened = [batch.candles["open_time"].to_numpy().astype("datetime64[D]") for batch in fetched.batches]
+    there = set(np.unique(np.concatenate([np.array([], "datetime64[D]"), *opened])).tolist())
+    for day in piece.days:
+        if day not in there:
+            yield day, fetched.why.get(day, "no candles in its file")

@@ -1,0 +1,238 @@
+"""HTTP as outside sources need it: one session, limits on time, size and rate, retries that listen to the server."""
+
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http.cookiejar import DefaultCookiePolicy
+from urllib.parse import urlsplit
+
+import requests
+import stamina
+import urllib3
+
+from bitpredict.errors import BadSourceDataError, RateLimitedError, SourceUnavailableError
+from bitpredict.observability import SOURCE_ERRORS, SOURCE_REQUESTS, SOURCE_RETRIES
+
+USER_AGENT = "bitpredict (self-hosted forecasting)"
+_CHUNK = 65_536
+_ANSWERS = frozenset({200, 304, 400, 404})  # what a caller can make sense of; everything else is an error here
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An answer that arrived whole.
+
+    Attributes:
+        status: 200, 304 (only when asked with an etag), 400 or 404.
+        headers: case-insensitive.
+        received_at: when the last byte arrived, UTC.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    received_at: datetime
+
+
+class _AskAgainError(Exception):
+    """This attempt failed, another may not. `wait`: seconds the server asked for, None for the usual back-off."""
+
+    def __init__(self, reason: str, what: str, wait: float | None = None) -> None:
+        super().__init__(what)
+        self.reason = reason
+        self.wait = wait
+
+
+class HttpClient:
+    """Asks one source. Safe to share between threads.
+
+    Args:
+        source: the source's name in the metrics.
+        timeout: seconds to wait for a connection and for each piece of an answer.
+        deadline: seconds that one whole answer may take, however steadily it drips.
+        attempts: how often a request is sent at most.
+        wait_initial, wait_max, wait_jitter: bounds of the exponential back-off between attempts, seconds.
+        longest_pause: seconds that a server may ask one call to wait (Retry-After).
+        interval: seconds between two requests to the same host.
+        max_bytes: largest body, decoded.
+    """
+
+    def __init__(
+        self,
+        source: str,
+        *,
+        timeout: float = 20.0,
+        deadline: float = 120.0,
+        attempts: int = 5,
+        wait_initial: float = 0.5,
+        wait_max: float = 20.0,
+        wait_jitter: float = 1.0,
+        longest_pause: float = 60.0,
+        interval: float = 0.02,
+        max_bytes: int = 64_000_000,
+    ) -> None:
+        self._source = source
+        self._timeout = timeout
+        self._deadline = deadline
+        self._attempts = attempts
+        self._waits = {"wait_initial": wait_initial, "wait_max": wait_max, "wait_jitter": wait_jitter}
+        self._longest_pause = longest_pause
+        self._max_bytes = max_bytes
+        self._pace = _Pace(interval)
+        self._session = requests.Session()
+        self._session.headers["User-Agent"] = USER_AGENT
+        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))  # shared between threads
+
+    def get(self, url: str, params: Mapping[str, str | int] | None = None, *, etag: str = "") -> Reply:
+        """Fetch `url`; with `etag` only when it has changed since.
+
+        Raises:
+            RateLimitedError: the source asked for a longer pause than `longest_pause`, or banned this address (418).
+            SourceUnavailableError: it could not be reached, failed in every attempt, or refused.
+            BadSourceDataError: the answer is larger than `max_bytes`.
+        """
+        whole_url = requests.Request("GET", url, params=params).prepare().url or url
+        return self._ask("GET", whole_url, {"If-None-Match": etag} if etag else {})
+
+    def exists(self, url: str) -> bool:
+        """Whether `url` answers 200 to HEAD. Raises as `get` does."""
+        return self._ask("HEAD", url, {}).status == 200
+
+    def hold(self, url: str, seconds: float) -> None:
+        """Send nothing more to the host of `url` for so long, from any thread."""
+        self._pace.hold(_host(url), seconds)
+
+    def _ask(self, method: str, url: str, headers: Mapping[str, str]) -> Reply:
+        try:
+            for attempt in stamina.retry_context(_pause, attempts=self._attempts, timeout=None, **self._waits):
+                with attempt:
+                    if attempt.num > 1:
+                        SOURCE_RETRIES.labels(self._source).inc()
+                    return self._attempt(method, url, headers)
+        except _AskAgainError as error:
+            kind = RateLimitedError if error.reason == "rate limit" else SourceUnavailableError
+            raise kind(f"{url}: {error} ({self._attempts} attempts); try again later") from error
+        raise AssertionError("the loop returns or raises")
+
+    def _attempt(self, method: str, url: str, headers: Mapping[str, str]) -> Reply:
+        self._pace.wait(_host(url))
+        SOURCE_REQUESTS.labels(self._source).inc()
+        until = time.monotonic() + self._deadline
+        try:
+            with self._session.request(method, url, headers=headers, timeout=self._timeout, stream=True) as response:
+                self._check_status(response)
+                body = self._body(response, until)
+                return Reply(response.status_code, response.headers, body, datetime.now(UTC))
+        except (requests.Timeout, urllib3.exceptions.TimeoutError) as error:
+            raise self._failed("timeout", f"no answer within {self._timeout:g} s") from error
+        except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError) as error:
+            raise self._failed("connection", f"the connection failed: {error}") from error
+        except urllib3.exceptions.HTTPError as error:
+            raise self._failed("cut off", f"the answer broke off: {error}") from error
+        except requests.RequestException as error:
+            raise SourceUnavailableError(f"{url}: {error}; check the address") from error
+
+    def _check_status(self, response: requests.Response) -> None:
+        status, url = response.status_code, response.url
+        if status in _ANSWERS:
+            return
+        wait = _retry_after(response.headers.get("Retry-After"))
+        if status == requests.codes.im_a_teapot:
+            self._count("ban")
+            raise RateLimitedError(
+                f"{url}: banned (418) for {_seconds(wait)}, because limits were ignored; wait that long"
+            )
+        if status == requests.codes.too_many_requests:
+            if wait is not None:
+                self._refuse_long_pause(url, wait)
+                self._pace.hold(_host(url), wait)
+            raise self._failed("rate limit", f"too many requests (429), asked to wait {_seconds(wait)}", wait)
+        if status >= requests.codes.internal_server_error:
+            if wait is not None:
+                self._refuse_long_pause(url, wait)
+            raise self._failed("server error", f"the server failed ({status})", wait)
+        self._count("refused")
+        start = response.raw.read(200, decode_content=True).decode(errors="replace")
+        raise SourceUnavailableError(
+            f"{url}: refused ({status} {response.reason}): {start!r}; check address and access"
+        )
+
+    def _body(self, response: requests.Response, until: float) -> bytes:
+        body = bytearray()
+        while piece := response.raw.read1(_CHUNK, decode_content=True):
+            body += piece
+            if len(body) > self._max_bytes:
+                self._count("too large")
+                raise BadSourceDataError(
+                    f"{response.url} is larger than {self._max_bytes} bytes; this is not the file it should be"
+                )
+            if time.monotonic() > until:
+                raise self._failed("timeout", f"the answer took longer than {self._deadline:g} s")
+        return bytes(body)
+
+    def _refuse_long_pause(self, url: str, wait: float) -> None:
+        if wait > self._longest_pause:
+            self._count("rate limit")
+            raise RateLimitedError(
+                f"{url}: asked to wait {wait:g} s, which is longer than one call may ({self._longest_pause:g} s); "
+                "try again after that"
+            )
+
+    def _failed(self, reason: str, what: str, wait: float | None = None) -> _AskAgainError:
+        self._count(reason)
+        return _AskAgainError(reason, what, wait)
+
+    def _count(self, reason: str) -> None:
+        SOURCE_ERRORS.labels(self._source, reason).inc()
+
+
+class _Pace:
+    """Hands out instants at which a host may be asked, `interval` seconds apart."""
+
+    def __init__(self, interval: float) -> None:
+        self._interval = interval
+        self._next: dict[str, float] = {}
+        self._lock = threading.Lock()
+
+    def wait(self, host: str) -> None:
+        with self._lock:
+            now = time.monotonic()
+            turn = max(now, self._next.get(host, now))
+            self._next[host] = turn + self._interval
+        time.sleep(turn - now)
+
+    def hold(self, host: str, seconds: float) -> None:
+        with self._lock:
+            self._next[host] = max(time.monotonic() + seconds, self._next.get(host, 0.0))
+
+
+def _pause(error: Exception) -> bool | float:
+    """What stamina does after an error: False no further attempt, True the usual back-off, a number these seconds."""
+    if not isinstance(error, _AskAgainError):
+        return False
+    return True if error.wait is None else error.wait
+
+
+def _host(url: str) -> str:
+    return urlsplit(url).netloc
+
+
+def _seconds(wait: float | None) -> str:
+    return "an unknown time" if wait is None else f"{wait:g} s"
+
+
+def _retry_after(text: str | None) -> float | None:
+    """Seconds named by a Retry-After header, which holds a number or a date (RFC 9110, 10.2.3)."""
+    if not text:
+        return None
+    try:
+        return max(0.0, float(text))
+    except ValueError:
+        pass
+    try:
+        return max(0.0, (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds())
+    except (ValueError, TypeError):
+        return None
