@@ -13,6 +13,7 @@ from bitpredict.errors import (
     AbsentError,
     BadSourceDataError,
     BeforeListingError,
+    BitPredictError,
     NotYetPublishedError,
     UnknownSymbolError,
 )
@@ -103,7 +104,7 @@ class BinanceArchive:
         found.keep()
         return batch
 
-    def _absence(self, symbol: str, day: date) -> Exception:
+    def _absence(self, symbol: str, day: date) -> BitPredictError:
         where = self._files.locate(_File("daily", symbol, day).path)
         if self._now() < utc(day) + DAY + PUBLISHED_WITHIN:
             return NotYetPublishedError(f"{where} is not published yet; try again later")

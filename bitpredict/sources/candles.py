@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from itertools import groupby
 from typing import Protocol, runtime_checkable
 
@@ -18,9 +18,11 @@ from bitpredict.market.candles import CANDLE_SCHEMA, CandleBatch
 from bitpredict.market.time import DAY, days
 from bitpredict.observability import SOURCE_REJECTED_ROWS
 from bitpredict.settings import Settings
+from bitpredict.sources.binance import BinanceRest
 from bitpredict.sources.binance_archive import BinanceArchive
 from bitpredict.sources.downloads import Downloads
 from bitpredict.sources.http import HttpClient
+from bitpredict.sources.simulated import Simulator
 
 _log = structlog.get_logger(__name__)
 
@@ -93,10 +95,45 @@ class _Fetched:
     why: Mapping[date, str]
 
 
+class ArchiveThenRest:
+    """Binance's archive where it has the day, its REST interface for today and what is not published."""
+
+    name = "binance"
+
+    def __init__(
+        self, archive: BinanceArchive, rest: BinanceRest, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
+        self._archive = archive
+        self._rest = rest
+        self._now = now
+        self.workers = archive.workers
+        self.whole_months = archive.whole_months
+
+    def day(self, symbol: str, day: date) -> CandleBatch:
+        """Raises what both raise; AbsentError and NotYetPublishedError only if neither has the day."""
+        if day < self._now().date():
+            with suppress(NotYetPublishedError, AbsentError):
+                return self._archive.day(symbol, day)
+        return self._rest.day(symbol, day)
+
+    def month(self, symbol: str, first_day: date) -> CandleBatch:
+        """Raises what BinanceArchive.month raises."""
+        return self._archive.month(symbol, first_day)
+
+
 def choose_source(settings: Settings) -> CandleSource:
     """The source that `settings.market` names."""
-    http = HttpClient("binance_archive", timeout=settings.http_timeout_seconds, attempts=settings.http_attempts)
-    return BinanceArchive(settings.archive, http, downloads=Downloads(settings.home / "cache" / "archive"))
+    if settings.market == "simulated":
+        return Simulator(settings.simulation_seed)
+    downloads = Downloads(settings.home / "cache" / "archive")
+    archive = BinanceArchive(settings.archive, _client(settings, "binance_archive", interval=0.02), downloads=downloads)
+    if settings.market == "binance":
+        return ArchiveThenRest(archive, BinanceRest(settings.binance_url, _client(settings, "binance", interval=0.1)))
+    return archive
+
+
+def _client(settings: Settings, source: str, interval: float) -> HttpClient:
+    return HttpClient(source, timeout=settings.http_timeout_seconds, attempts=settings.http_attempts, interval=interval)
 
 
 def collect(
