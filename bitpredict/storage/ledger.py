@@ -1,0 +1,141 @@
+"""The forecast ledger: what was forecast, written once and never changed, and what came of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import pandas as pd
+from sqlalchemy import ColumnElement, Engine, and_, func
+from sqlalchemy import select as sql_select
+
+from bitpredict.storage.database import reading, writing
+from bitpredict.storage.frames import insert_into, select, to_frame, to_rows
+from bitpredict.storage.schema import forecast_outcomes, forecasts
+from bitpredict.storage.upserts import upsert
+
+ROWS_AT_ONCE = 20_000
+
+_SCORED: Sequence[ColumnElement[Any]] = [
+    *(column for column in forecasts.columns if column.name not in ("feature_set_version", "input", "written_at")),
+    forecast_outcomes.c.realized_log_return,
+    forecast_outcomes.c.realized_variance.label("outcome_variance"),
+    *(forecast_outcomes.c[name] for name in ("inside_50", "inside_90", "qlike", "pinball", "scored_at")),
+]
+
+
+@dataclass(frozen=True)
+class WriteResult:
+    """How many forecasts were new, and how many had been written before and stayed as they were."""
+
+    inserted: int
+    already_there: int
+
+
+def write_forecasts(engine: Engine, frame: pd.DataFrame) -> WriteResult:
+    """Add forecasts, in one transaction. A forecast_id that is there already keeps its first row.
+
+    Args:
+        frame: rows of `schema.forecasts`, all columns.
+
+    Raises:
+        ContractError: the rows do not fit the table. Nothing was written.
+        StorageError: the database cannot be written. Nothing was written.
+    """
+    rows = to_rows(forecasts, frame, engine.dialect)
+    insert = insert_into(forecasts, engine.dialect).on_conflict_do_nothing(index_elements=["forecast_id"])
+    inserted = 0
+    with writing(engine) as connection:
+        for first in range(0, len(rows), ROWS_AT_ONCE):
+            done = connection.execute(
+                insert, rows[first : first + ROWS_AT_ONCE], execution_options={"preserve_rowcount": True}
+            )
+            inserted += done.rowcount
+    return WriteResult(inserted, len(rows) - inserted)
+
+
+def read_forecasts(
+    engine: Engine, symbol: str, horizon: str, start: datetime, end: datetime, variant: str | None = None
+) -> pd.DataFrame:
+    """Forecasts of one symbol and horizon with origin in [start, end), ordered by origin and model."""
+    table = forecasts.c
+    conditions = [table.symbol == symbol, table.horizon == horizon, table.origin >= start, table.origin < end]
+    if variant is not None:
+        conditions.append(table.variant == variant)
+    return _read(engine, forecasts.columns, conditions, [table.origin, table.model, table.forecast_id])
+
+
+def due_forecasts(engine: Engine, start: datetime, end: datetime) -> pd.DataFrame:
+    """Forecasts with target_time in (start, end]: what the candles of that range decide, scored before or not."""
+    table = forecasts.c
+    conditions = [table.target_time > start, table.target_time <= end]
+    return _read(engine, forecasts.columns, conditions, [table.target_time, table.forecast_id])
+
+
+def latest_forecasts(engine: Engine) -> pd.DataFrame:
+    """Of each symbol and horizon the newest forecast that was served (variant champion)."""
+    table = forecasts.c
+    newest = (
+        sql_select(table.symbol, table.horizon, func.max(table.origin).label("origin"))
+        .where(table.variant == "champion")
+        .group_by(table.symbol, table.horizon)
+        .subquery()
+    )
+    query = (
+        select(forecasts.columns)
+        .join_from(
+            forecasts,
+            newest,
+            and_(table.symbol == newest.c.symbol, table.horizon == newest.c.horizon, table.origin == newest.c.origin),
+        )
+        .where(table.variant == "champion")
+        .order_by(table.symbol, table.horizon, table.written_at, table.forecast_id)
+    )
+    with reading(engine) as connection:
+        found = to_frame(connection, query, list(forecasts.columns))
+    return found.drop_duplicates(["symbol", "horizon"], keep="last", ignore_index=True)
+
+
+def write_outcomes(engine: Engine, frame: pd.DataFrame) -> None:
+    """Write what came of forecasts; an outcome that a repaired minute changes is replaced.
+
+    Raises:
+        ContractError: the rows do not fit the table. Nothing was written.
+        StorageError: the database cannot be written, or a row names no forecast. Nothing was written.
+    """
+    with writing(engine) as connection:
+        upsert(connection, forecast_outcomes, frame, stamp="scored_at")
+
+
+def read_scored(
+    engine: Engine,
+    *,
+    kind: str | None = None,
+    symbol: str | None = None,
+    start: datetime | None = None,
+    end: datetime | None = None,
+) -> pd.DataFrame:
+    """Forecasts with their outcomes, ordered by origin: one row a scored forecast.
+
+    The forecast's variance is `realized_variance`, as in the ledger, and what came is `outcome_variance`.
+
+    Args:
+        start, end: only origins in [start, end).
+    """
+    table = forecasts.c
+    conditions = [forecast_outcomes.c.forecast_id == table.forecast_id]
+    conditions += [] if kind is None else [table.kind == kind]
+    conditions += [] if symbol is None else [table.symbol == symbol]
+    conditions += [] if start is None else [table.origin >= start]
+    conditions += [] if end is None else [table.origin < end]
+    return _read(engine, _SCORED, conditions, [table.origin, table.symbol, table.horizon, table.model])
+
+
+def _read(
+    engine: Engine,
+    columns: Sequence[ColumnElement[Any]] | Any,
+    conditions: Sequence[ColumnElement[bool]],
+    order: Sequence[ColumnElement[Any]],
+) -> pd.DataFrame:
+    with reading(engine) as connection:
+        return to_frame(connection, select(columns).where(*conditions).order_by(*order), list(columns))
