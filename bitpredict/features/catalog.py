@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pyarrow as pa
 
-from bitpredict.features import activity, clock, movement, volatility
+from bitpredict.features import activity, clock, estimators, indicators, movement, others, volatility
 from bitpredict.features.declaration import Feature
 from bitpredict.market.time import MINUTE
 from bitpredict.storage.contracts import TIMESTAMP, Contract, field
@@ -15,11 +15,21 @@ from bitpredict.storage.contracts import TIMESTAMP, Contract, field
 REVISION = 1
 """Raise it when a formula changes under an unchanged declaration: models refuse features of another version."""
 
-FEATURES: tuple[Feature, ...] = (*volatility.FEATURES, *movement.FEATURES, *activity.FEATURES, *clock.FEATURES)
+OWN_FEATURES: tuple[Feature, ...] = (
+    *volatility.FEATURES,
+    *estimators.FEATURES,
+    *movement.FEATURES,
+    *activity.FEATURES,
+    *indicators.FEATURES,
+    *clock.FEATURES,
+)
+"""What a symbol's own candles say."""
+
+FEATURES: tuple[Feature, ...] = (*OWN_FEATURES, *others.FEATURES)
 FEATURE_NAMES = tuple(feature.name for feature in FEATURES)
 
-LOOKBACK: timedelta = 8 * 1440 * MINUTE
-"""How far candles must reach back before an origin: the longest look-back of any feature."""
+LOOKBACK: timedelta = max(feature.lookback_minutes for feature in FEATURES) * MINUTE
+"""How far candles must reach back before an origin: the longest look-back of any feature (8 days)."""
 
 FEATURE_SET_VERSION = hashlib.sha256(
     json.dumps([REVISION, [astuple(feature) for feature in FEATURES]]).encode()
@@ -46,9 +56,18 @@ def _column(feature: Feature) -> "pa.Field[pa.DataType]":
 
 PRICE_FEATURES = Contract(
     table="price_features",
-    schema=pa.schema([*_ROW, *map(_column, FEATURES), *_QUALITY]),
+    schema=pa.schema([*_ROW, *map(_column, OWN_FEATURES), *_QUALITY]),
     key=("symbol", "origin"),
     time="origin",
     positive=("reference_price",),
     description="One row a symbol every 5 minutes: what its own candles say at that instant.",
+)
+
+FEATURE_TABLE = Contract(
+    table="feature_table",
+    schema=pa.schema([*_ROW, *map(_column, FEATURES), *_QUALITY]),
+    key=("symbol", "origin"),
+    time="origin",
+    positive=("reference_price",),
+    description="One row a symbol every 5 minutes: everything a model may look at.",
 )

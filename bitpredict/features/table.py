@@ -1,19 +1,22 @@
 """The feature table: the same code for years of origins and for the latest one, with the same bits."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from bitpredict.features import activity, clock, movement, volatility
-from bitpredict.features.catalog import FEATURE_SET_VERSION, FEATURES, LOOKBACK, PRICE_FEATURES
+from bitpredict.features import activity, clock, estimators, indicators, movement, volatility
+from bitpredict.features.catalog import FEATURE_SET_VERSION, FEATURE_TABLE, LOOKBACK, OWN_FEATURES, PRICE_FEATURES
 from bitpredict.features.minutes import PROVENANCES, MinuteGrid, Times
+from bitpredict.features.others import OTHERS_WITHIN, state_of_others
 from bitpredict.features.view import WEEK, View
 from bitpredict.features.windows import Floats, Ladder, Rows
 from bitpredict.market.horizons import ORIGIN_STEP
 from bitpredict.market.time import MINUTE, to_numpy
 
-_DAY = np.timedelta64(1, "D")
+STRETCH = timedelta(days=60)
+MICROSECOND = timedelta(microseconds=1)
 
 
 def price_features(candles: pa.Table, symbol: str, start: datetime, end: datetime) -> pa.Table:
@@ -29,37 +32,71 @@ def price_features(candles: pa.Table, symbol: str, start: datetime, end: datetim
     Raises:
         ContractError: candles off the full minute or of unknown provenance.
     """
-    grid = MinuteGrid.from_candles(candles, symbol, start - LOOKBACK, end)
-    rows = _origins_with_a_candle(grid, start)
-    days_with_candles = np.unique(grid.open_time[grid.present].astype("datetime64[D]"))
-    origin = grid.open_time[rows] + np.timedelta64(MINUTE)
-    return _table(View(grid, rows[np.isin(origin.astype("datetime64[D]"), days_with_candles)]))
+    table = _rows(candles, symbol, start, end)
+    own = candles.filter(pc.equal(candles["symbol"], symbol))
+    days = own["open_time"].cast(pa.date32()).unique()
+    return table.filter(pc.is_in(table["origin"].cast(pa.date32()), days))
+
+
+def feature_table(price_features: pa.Table) -> pa.Table:
+    """`price_features` of one or more symbols, with the other symbols' state: `catalog.FEATURE_TABLE`.
+
+    Rows of the `OTHERS_WITHIN` before a range are its context: pass them too, and keep the range.
+    """
+    rows = price_features
+    for name, values in state_of_others(rows).items():
+        rows = rows.append_column(name, pa.array(values, from_pandas=True))
+    return FEATURE_TABLE.conform(rows)
+
+
+def features_between(candles: pa.Table, start: datetime, end: datetime) -> pa.Table:
+    """The feature table of every symbol in `candles` for the origins of [start, end), straight from candles.
+
+    It answers at the midnight that ends the candles too, when the new day has none yet.
+
+    Args:
+        candles: `storage.contracts.CANDLES`, reaching `catalog.LOOKBACK + OTHERS_WITHIN` before `start`.
+    """
+    early = start - OTHERS_WITHIN
+    symbols = sorted(candles["symbol"].unique().to_pylist())
+    rows = [PRICE_FEATURES.empty(), *(_rows(candles, symbol, early, end) for symbol in symbols)]
+    table = feature_table(pa.concat_tables(rows))
+    return table.filter(pc.greater_equal(table["origin"], pa.scalar(start)))
 
 
 def latest_features(candles: pa.Table, symbol: str, origin: datetime) -> pa.Table:
-    """The one row of `origin`, equal to that of any range that holds it; no row if the last minute has no candle.
+    """The one row of a symbol at `origin`, equal to that of any range that holds it.
 
-    Unlike `price_features` it answers at midnight too, when the new day has no candle yet.
+    No row if the minute before the origin has no candle, or the origin is not on a full five minutes.
 
     Args:
-        candles: `storage.contracts.CANDLES`, reaching `catalog.LOOKBACK` before `origin`; later ones are not looked at.
+        candles: of every symbol, reaching `catalog.LOOKBACK + OTHERS_WITHIN` before `origin`; later ones are not
+            looked at.
     """
-    grid = MinuteGrid.from_candles(candles, symbol, origin - LOOKBACK, origin)
-    return _table(View(grid, _origins_with_a_candle(grid, origin)))
+    table = features_between(candles, origin, origin + ORIGIN_STEP)
+    return table.filter(pc.and_(pc.equal(table["symbol"], symbol), pc.equal(table["origin"], pa.scalar(origin))))
 
 
-def _origins_with_a_candle(grid: MinuteGrid, start: datetime) -> Rows:
-    """Positions of the minutes that are the last before an origin at or after `start`."""
-    origin = grid.open_time + np.timedelta64(MINUTE)
-    is_origin = (origin.astype(np.int64) % (ORIGIN_STEP // MINUTE * 60_000_000) == 0) & (origin >= to_numpy(start))
-    return np.flatnonzero(is_origin & grid.present)
+def _rows(candles: pa.Table, symbol: str, start: datetime, end: datetime) -> pa.Table:
+    """Rows of [start, end), computed stretch by stretch: the same bits, in memory that does not grow with the range."""
+    stretches = [PRICE_FEATURES.empty()]
+    while start < end:
+        after = min(start + STRETCH, end)
+        grid = MinuteGrid.from_candles(candles, symbol, start - LOOKBACK, after)
+        origin = grid.open_time + np.timedelta64(MINUTE)
+        wanted = (origin.astype(np.int64) % (ORIGIN_STEP // MICROSECOND) == 0) & (origin >= to_numpy(start))
+        stretches.append(_table(View(grid, np.flatnonzero(wanted & (origin < to_numpy(after)) & grid.present))))
+        start = after
+    return pa.concat_tables(stretches)
 
 
 def _table(view: View) -> pa.Table:
     found: dict[str, Floats] = {
         **volatility.compute(view),
+        **estimators.compute(view),
         **movement.compute(view),
         **activity.compute(view),
+        **indicators.compute(view),
         **clock.compute(view.origin),
     }
     size = view.rows.size
@@ -67,7 +104,7 @@ def _table(view: View) -> pa.Table:
         "symbol": pa.repeat(view.grid.symbol, size),
         "origin": _timestamps(view.origin),
         "reference_price": view.close,
-        **{feature.name: pa.array(found[feature.name], from_pandas=True) for feature in FEATURES},
+        **{feature.name: pa.array(found[feature.name], from_pandas=True) for feature in OWN_FEATURES},
         "coverage": view.valid_returns(WEEK) / WEEK,
         "coverage_60": view.valid_returns(60) / 60,
         "provenance": np.array(PROVENANCES)[_worst_provenance(view)],
