@@ -73,13 +73,14 @@ class WebFiles:
     """An archive behind HTTP; good files are kept and only fetched again when they have changed."""
 
     base: str
+    max_bytes: int
     http: HttpClient
     downloads: Downloads | None
 
     def read(self, path: str) -> Found | None:
         """Raises what HttpClient.get raises."""
         kept = self.downloads.find(path) if self.downloads else None
-        reply = self.http.get(self.locate(path), etag=kept.etag if kept else "")
+        reply = self.http.get(self.locate(path), etag=kept.etag if kept else "", max_bytes=self.max_bytes)
         if kept and reply.status == 304:
             return Found(kept.body, verified=True, keep=_nothing)
         if reply.status == 404:

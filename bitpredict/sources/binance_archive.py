@@ -57,9 +57,12 @@ class BinanceArchive:
         self.workers = 8 if remote else 1
         self.whole_months = remote  # a month's file is one request where its days are thirty
         self._files: ArchiveFiles = (
-            WebFiles(base, http, downloads) if remote else FolderFiles(Path(base).expanduser(), MAX_ZIP_BYTES)
+            WebFiles(base, MAX_ZIP_BYTES, http, downloads)
+            if remote
+            else FolderFiles(Path(base).expanduser(), MAX_ZIP_BYTES)
         )
         self._now = now
+        self._known: set[str] = set()
 
     def day(self, symbol: str, day: date) -> CandleBatch:
         """One symbol's candles of one UTC day.
@@ -121,11 +124,18 @@ class BinanceArchive:
         return any(self._files.exists(file.path) for file in before)
 
     def _is_known(self, symbol: str) -> bool:
-        """Whether there is the symbol's folder (seen in folders only) or a file of the last months."""
-        last = _month_before(self._now().date())
-        recent = (last, _month_before(last), _month_before(_month_before(last)))
-        files = [_File("monthly", symbol, month).path for month in recent]
-        return any(self._files.exists(path) for path in (f"data/spot/daily/klines/{symbol}/1m", *files))
+        """Whether there is the symbol's folder (seen in folders only) or a recent file."""
+        if symbol not in self._known:
+            today = self._now().date()
+            recent = [
+                _File("monthly", symbol, _month_before(today)),
+                _File("monthly", symbol, _month_before(_month_before(today))),
+                *(_File("daily", symbol, today - i * DAY) for i in range(1, 5)),
+            ]
+            paths = [f"data/spot/daily/klines/{symbol}/1m", *(file.path for file in recent)]
+            if any(self._files.exists(path) for path in paths):
+                self._known.add(symbol)
+        return symbol in self._known
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import requests
 import stamina
@@ -17,6 +17,9 @@ from bitpredict.errors import BadSourceDataError, RateLimitedError, SourceUnavai
 from bitpredict.observability import SOURCE_ERRORS, SOURCE_REQUESTS, SOURCE_RETRIES
 
 USER_AGENT = "bitpredict (self-hosted forecasting)"
+LARGEST_BODY = 16_000_000
+"""Bytes, decoded; a caller that expects less says so."""
+
 _CHUNK = 65_536
 _ANSWERS = frozenset({200, 304, 400, 404})  # what a caller can make sense of; everything else is an error here
 
@@ -57,7 +60,6 @@ class HttpClient:
         wait_initial, wait_max, wait_jitter: bounds of the exponential back-off between attempts, seconds.
         longest_pause: seconds that a server may ask one call to wait (Retry-After).
         interval: seconds between two requests to the same host.
-        max_bytes: largest body, decoded.
     """
 
     def __init__(
@@ -72,7 +74,6 @@ class HttpClient:
         wait_jitter: float = 1.0,
         longest_pause: float = 60.0,
         interval: float = 0.02,
-        max_bytes: int = 64_000_000,
     ) -> None:
         self._source = source
         self._timeout = timeout
@@ -80,13 +81,19 @@ class HttpClient:
         self._attempts = attempts
         self._waits = {"wait_initial": wait_initial, "wait_max": wait_max, "wait_jitter": wait_jitter}
         self._longest_pause = longest_pause
-        self._max_bytes = max_bytes
         self._pace = _Pace(interval)
         self._session = requests.Session()
         self._session.headers["User-Agent"] = USER_AGENT
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))  # shared between threads
 
-    def get(self, url: str, params: Mapping[str, str | int] | None = None, *, etag: str = "") -> Reply:
+    def get(
+        self,
+        url: str,
+        params: Mapping[str, str | int] | None = None,
+        *,
+        etag: str = "",
+        max_bytes: int = LARGEST_BODY,
+    ) -> Reply:
         """Fetch `url`; with `etag` only when it has changed since.
 
         Raises:
@@ -94,37 +101,37 @@ class HttpClient:
             SourceUnavailableError: it could not be reached, failed in every attempt, or refused.
             BadSourceDataError: the answer is larger than `max_bytes`.
         """
-        whole_url = requests.Request("GET", url, params=params).prepare().url or url
-        return self._ask("GET", whole_url, {"If-None-Match": etag} if etag else {})
+        whole_url = f"{url}?{urlencode(params)}" if params else url
+        return self._ask("GET", whole_url, {"If-None-Match": etag} if etag else {}, max_bytes)
 
     def exists(self, url: str) -> bool:
         """Whether `url` answers 200 to HEAD. Raises as `get` does."""
-        return self._ask("HEAD", url, {}).status == 200
+        return self._ask("HEAD", url, {}, 0).status == 200
 
     def hold(self, url: str, seconds: float) -> None:
         """Send nothing more to the host of `url` for so long, from any thread."""
         self._pace.hold(_host(url), seconds)
 
-    def _ask(self, method: str, url: str, headers: Mapping[str, str]) -> Reply:
+    def _ask(self, method: str, url: str, headers: Mapping[str, str], max_bytes: int) -> Reply:
         try:
             for attempt in stamina.retry_context(_pause, attempts=self._attempts, timeout=None, **self._waits):
                 with attempt:
                     if attempt.num > 1:
                         SOURCE_RETRIES.labels(self._source).inc()
-                    return self._attempt(method, url, headers)
+                    return self._attempt(method, url, headers, max_bytes)
         except _AskAgainError as error:
             kind = RateLimitedError if error.reason == "rate limit" else SourceUnavailableError
             raise kind(f"{url}: {error} ({self._attempts} attempts); try again later") from error
         raise AssertionError("the loop returns or raises")
 
-    def _attempt(self, method: str, url: str, headers: Mapping[str, str]) -> Reply:
+    def _attempt(self, method: str, url: str, headers: Mapping[str, str], max_bytes: int) -> Reply:
         self._pace.wait(_host(url))
         SOURCE_REQUESTS.labels(self._source).inc()
         until = time.monotonic() + self._deadline
         try:
             with self._session.request(method, url, headers=headers, timeout=self._timeout, stream=True) as response:
                 self._check_status(response)
-                body = self._body(response, until)
+                body = self._body(response, until, max_bytes)
                 return Reply(response.status_code, response.headers, body, datetime.now(UTC))
         except (requests.Timeout, urllib3.exceptions.TimeoutError) as error:
             raise self._failed("timeout", f"no answer within {self._timeout:g} s") from error
@@ -160,14 +167,14 @@ class HttpClient:
             f"{url}: refused ({status} {response.reason}): {start!r}; check address and access"
         )
 
-    def _body(self, response: requests.Response, until: float) -> bytes:
+    def _body(self, response: requests.Response, until: float, max_bytes: int) -> bytes:
         body = bytearray()
         while piece := response.raw.read1(_CHUNK, decode_content=True):
             body += piece
-            if len(body) > self._max_bytes:
+            if len(body) > max_bytes:
                 self._count("too large")
                 raise BadSourceDataError(
-                    f"{response.url} is larger than {self._max_bytes} bytes; this is not the file it should be"
+                    f"{response.url} is larger than {max_bytes} bytes; this is not the file it should be"
                 )
             if time.monotonic() > until:
                 raise self._failed("timeout", f"the answer took longer than {self._deadline:g} s")

@@ -1,0 +1,41 @@
+"""What the tests of the sources share: a server, and clients that wait milliseconds where a real one waits seconds."""
+
+import socket
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from bitpredict.sources.http import HttpClient
+from tests.support.archive_server import ArchiveServer, serve
+
+
+@pytest.fixture
+def server() -> Iterator[ArchiveServer]:
+    with serve() as running:
+        yield running
+
+
+@pytest.fixture
+def client() -> Callable[..., HttpClient]:
+    def make(**changes: Any) -> HttpClient:
+        quick: dict[str, Any] = {
+            "timeout": 2.0,
+            "attempts": 3,
+            "wait_initial": 0.001,
+            "wait_max": 0.005,
+            "wait_jitter": 0.001,
+            "interval": 0.0,
+        }
+        return HttpClient("test", **(quick | changes))
+
+    return make
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A port of this machine on which nothing listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
