@@ -75,7 +75,7 @@ def open_database(settings: Settings) -> Engine:
             raise SettingsError(f"BITPREDICT_DATABASE_URL: {url.drivername} is not supported; use sqlite or postgresql")
         if url.get_backend_name() == "sqlite":
             return _open_sqlite(url)
-        return create_engine(url, pool_pre_ping=True)
+        return create_engine(url, pool_pre_ping=True, hide_parameters=True)
     except (ArgumentError, NoSuchModuleError, ImportError) as error:
         raise SettingsError(
             f"BITPREDICT_DATABASE_URL is not usable ({error}); write for example postgresql://user:password@host/name"
@@ -186,7 +186,7 @@ def _open_sqlite(url: URL) -> Engine:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StorageError(f"cannot create {folder}: {error.strerror}; set BITPREDICT_HOME elsewhere") from error
-    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS})
+    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS}, hide_parameters=True)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine

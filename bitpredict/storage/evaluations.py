@@ -51,7 +51,7 @@ def read_champions(
 def champion_at(engine: Engine, symbol: str, horizon: str, origin: datetime) -> "pd.Series[Any] | None":
     """The row of the champion in force at `origin`: the latest with valid_from at or before it; None without any."""
     query = (
-        select(champions.columns)
+        select(champions.columns, engine.dialect)
         .where(champions.c.symbol == symbol, champions.c.horizon == horizon, champions.c.valid_from <= origin)
         .order_by(champions.c.valid_from.desc())
         .limit(1)
@@ -83,7 +83,7 @@ def read_scorecard(engine: Engine) -> pd.DataFrame:
 
 
 def _read(engine: Engine, table: Table, **equal: str | None) -> pd.DataFrame:
-    query = select(table.columns).order_by(*table.primary_key.columns)
+    query = select(table.columns, engine.dialect).order_by(*table.primary_key.columns)
     for name, value in equal.items():
         if value is not None:
             query = query.where(table.c[name] == value)

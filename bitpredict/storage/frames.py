@@ -6,28 +6,28 @@ value by value, would take longer than the database.
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC
-from decimal import Decimal
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     Column,
     ColumnElement,
     Connection,
+    DateTime,
     Dialect,
     Double,
     Integer,
     Numeric,
     Select,
     Table,
+    cast,
+    func,
     type_coerce,
 )
-from sqlalchemy import column as plain_column
 from sqlalchemy import select as sql_select
-from sqlalchemy import table as plain_table
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.types import NULLTYPE
 
 from bitpredict.errors import ContractError
@@ -35,36 +35,27 @@ from bitpredict.storage.schema import UtcDateTime
 
 ROWS_AT_ONCE = 50_000
 
-Insert = sqlite.Insert | postgresql.Insert
 
-
-def insert_into(table: Table, dialect: Dialect) -> Insert:
-    """An insert of rows that `to_rows` made, which takes the dialect's ON CONFLICT clauses."""
-    plain = plain_table(table.name, *(plain_column(column.name) for column in table.columns))
-    return postgresql.insert(plain) if dialect.name == "postgresql" else sqlite.insert(plain)
-
-
-def to_rows(table: Table, frame: pd.DataFrame, dialect: Dialect) -> list[dict[str, Any]]:
-    """The frame's rows, in order of the table's key, as the dialect's driver takes them.
+def to_columns(table: Table, frame: pd.DataFrame, dialect: Dialect) -> dict[str, list[Any]]:
+    """The frame's values by column, as the dialect's driver takes them, in order of the table's key.
 
     Raises:
-        ContractError: columns are missing or unknown, or a value does not fit its column. Nothing was written.
+        ContractError: columns are missing or unknown, or a value does not fit its column.
     """
-    if frame.empty:
-        return []
     names = [column.name for column in table.columns]
+    if frame.empty:
+        return {name: [] for name in names}
     if missing := [name for name in names if name not in frame.columns]:
         raise ContractError(f"{table.name} lacks the columns {missing}")
     if unknown := [name for name in frame.columns if name not in names]:
         raise ContractError(f"{table.name} has no columns {unknown}")
     frame = frame.sort_values([column.name for column in table.primary_key], kind="stable")
-    values = [_encode(table, column, frame[column.name], dialect) for column in table.columns]
-    return [dict(zip(names, row, strict=True)) for row in zip(*values, strict=True)]
+    return {column.name: _encode(table, column, frame[column.name], dialect) for column in table.columns}
 
 
-def select(columns: Iterable[ColumnElement[Any]]) -> Select[*tuple[Any, ...]]:
-    """A SELECT whose rows come as the driver gives them, for `to_frame`."""
-    return sql_select(*(type_coerce(column, NULLTYPE).label(column.name) for column in columns))
+def select(columns: Iterable[ColumnElement[Any]], dialect: Dialect) -> Select[*tuple[Any, ...]]:
+    """A SELECT whose rows come in the types that `to_frame` takes, past SQLAlchemy's conversions."""
+    return sql_select(*(_plain(column, dialect).label(column.name) for column in columns))
 
 
 def to_frame(
@@ -79,6 +70,14 @@ def to_frame(
     return pd.DataFrame(
         {column.name: pd.concat(part, ignore_index=True) for column, part in zip(columns, filled, strict=True)}
     )
+
+
+def _plain(column: ColumnElement[Any], dialect: Dialect) -> ColumnElement[Any]:
+    if dialect.name == "postgresql" and isinstance(column.type, UtcDateTime):
+        return cast(func.extract("epoch", type_coerce(column, DateTime)) * 1_000_000, BigInteger)
+    if dialect.name == "postgresql" and isinstance(column.type, Numeric):
+        return cast(column, Double)
+    return type_coerce(column, NULLTYPE)
 
 
 def _encode(table: Table, column: Column[Any], values: "pd.Series[Any]", dialect: Dialect) -> list[Any]:
@@ -126,13 +125,12 @@ def _convert(column: Column[Any], values: "pd.Series[Any]", dialect: Dialect) ->
     converted: list[Any]
     if isinstance(column.type, UtcDateTime):
         codes, instants = pd.factorize(pd.to_datetime(values, utc=True))  # few instants are in many rows
-        moments = [instant.to_pydatetime() for instant in instants]
-        if dialect.name == "sqlite":
-            moments = [f"{moment:%Y-%m-%d %H:%M:%S.%f}" for moment in moments]
-        converted = np.array(moments, dtype="object")[codes].tolist()
-    elif isinstance(column.type, Numeric) and not isinstance(column.type, Double) and dialect.name != "sqlite":
-        converted = [Decimal(str(value)) for value in values]  # the shortest digits that mean this float
-    elif isinstance(column.type, (Double, Numeric)):  # SQLite has no exact numbers: it keeps prices as doubles
+        zone = "" if dialect.name == "sqlite" else "+00"
+        texts = [f"{instant.to_pydatetime():%Y-%m-%d %H:%M:%S.%f}{zone}" for instant in instants]
+        converted = np.array(texts, dtype="object")[codes].tolist()
+    elif isinstance(column.type, (Double, Numeric)):
+        # A float is sent as its shortest exact digits, which is what PostgreSQL's NUMERIC keeps.
+        # SQLite has no exact numbers and keeps a double.
         converted = values.to_numpy(dtype="float64").tolist()
     elif isinstance(column.type, Integer):
         converted = values.astype("int64").tolist()
@@ -145,9 +143,7 @@ def _convert(column: Column[Any], values: "pd.Series[Any]", dialect: Dialect) ->
 
 def _decode(column: ColumnElement[Any], values: Sequence[Any]) -> "pd.Series[Any]":
     if isinstance(column.type, UtcDateTime):
-        if values and isinstance(values[0], str):
-            return pd.Series(np.array(values, dtype="datetime64[us]")).dt.tz_localize(UTC)
-        return pd.Series(pd.to_datetime(list(values), utc=True).as_unit("us"))
+        return pd.Series(np.array(values, dtype="datetime64[us]")).dt.tz_localize(UTC)
     if isinstance(column.type, (Double, Numeric)):
         return pd.Series(np.array(values, dtype="float64"))
     if isinstance(column.type, Integer):

@@ -101,7 +101,9 @@ def read_gaps(
     engine: Engine, *, symbol: str | None = None, source: str | None = None, status: str | None = None
 ) -> pd.DataFrame:
     """Rows of `schema.data_gaps`, ordered by symbol, source and start."""
-    query = select(data_gaps.columns).order_by(data_gaps.c.symbol, data_gaps.c.source, data_gaps.c.start)
+    query = select(data_gaps.columns, engine.dialect).order_by(
+        data_gaps.c.symbol, data_gaps.c.source, data_gaps.c.start
+    )
     for column, value in ((data_gaps.c.symbol, symbol), (data_gaps.c.source, source), (data_gaps.c.status, status)):
         if value is not None:
             query = query.where(column == value)

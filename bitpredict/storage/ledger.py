@@ -10,11 +10,9 @@ from sqlalchemy import ColumnElement, Engine, and_, func
 from sqlalchemy import select as sql_select
 
 from bitpredict.storage.database import reading, writing
-from bitpredict.storage.frames import insert_into, select, to_frame, to_rows
+from bitpredict.storage.frames import select, to_frame
 from bitpredict.storage.schema import forecast_outcomes, forecasts
-from bitpredict.storage.upserts import upsert
-
-ROWS_AT_ONCE = 20_000
+from bitpredict.storage.upserts import insert_new, upsert
 
 _SCORED: Sequence[ColumnElement[Any]] = [
     *(column for column in forecasts.columns if column.name not in ("feature_set_version", "input", "written_at")),
@@ -42,16 +40,9 @@ def write_forecasts(engine: Engine, frame: pd.DataFrame) -> WriteResult:
         ContractError: the rows do not fit the table. Nothing was written.
         StorageError: the database cannot be written. Nothing was written.
     """
-    rows = to_rows(forecasts, frame, engine.dialect)
-    insert = insert_into(forecasts, engine.dialect).on_conflict_do_nothing(index_elements=["forecast_id"])
-    inserted = 0
     with writing(engine) as connection:
-        for first in range(0, len(rows), ROWS_AT_ONCE):
-            done = connection.execute(
-                insert, rows[first : first + ROWS_AT_ONCE], execution_options={"preserve_rowcount": True}
-            )
-            inserted += done.rowcount
-    return WriteResult(inserted, len(rows) - inserted)
+        inserted = insert_new(connection, forecasts, frame)
+    return WriteResult(inserted, len(frame) - inserted)
 
 
 def read_forecasts(
@@ -82,7 +73,7 @@ def latest_forecasts(engine: Engine) -> pd.DataFrame:
         .subquery()
     )
     query = (
-        select(forecasts.columns)
+        select(forecasts.columns, engine.dialect)
         .join_from(
             forecasts,
             newest,
@@ -138,4 +129,4 @@ def _read(
     order: Sequence[ColumnElement[Any]],
 ) -> pd.DataFrame:
     with reading(engine) as connection:
-        return to_frame(connection, select(columns).where(*conditions).order_by(*order), list(columns))
+        return to_frame(connection, select(columns, engine.dialect).where(*conditions).order_by(*order), list(columns))

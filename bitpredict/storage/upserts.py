@@ -1,33 +1,77 @@
-"""Rows replaced by their key, so that writing anything twice leaves the same table."""
+"""Many rows into a table in few statements; rows that are there already are kept, or replaced where they differ."""
+
+from typing import Any
 
 import pandas as pd
-from sqlalchemy import Connection, Table, or_
+from sqlalchemy import Connection, Table, bindparam, cast, column, func, or_, select, table
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.types import NULLTYPE
 
-from bitpredict.storage.frames import insert_into, to_rows
+from bitpredict.errors import ContractError
+from bitpredict.storage.frames import to_columns
+
+ROWS_AT_ONCE = 20_000
+
+Insert = sqlite.Insert | postgresql.Insert
 
 
-def upsert(connection: Connection, table: Table, frame: pd.DataFrame, *, stamp: str) -> None:
+def insert_new(connection: Connection, into: Table, frame: pd.DataFrame) -> int:
+    """Insert the frame's rows whose key is not in the table, and return how many these were.
+
+    Raises:
+        ContractError: the rows do not fit the table.
+    """
+    values = to_columns(into, frame, connection.dialect)
+    insert = _insert(connection, into).on_conflict_do_nothing(index_elements=_key(into))
+    return _execute(connection, insert, values)
+
+
+def upsert(connection: Connection, into: Table, frame: pd.DataFrame, *, stamp: str) -> None:
     """Insert the frame's rows, and replace those of the same key that differ in anything but `stamp`.
 
     Args:
         stamp: the column that says when a row was made: it changes only together with something else.
 
     Raises:
-        ContractError: the rows do not fit the table.
+        ContractError: the rows do not fit the table, or two have the same key.
     """
-    rows = to_rows(table, frame, connection.dialect)
-    if not rows:
-        return
-    key = [column.name for column in table.primary_key]
-    insert = insert_into(table, connection.dialect)
-    others = [column.name for column in table.columns if column.name not in key]
-    connection.execute(
+    values = to_columns(into, frame, connection.dialect)
+    key = _key(into)
+    if len(frame) and (twice := frame.duplicated(key)).any():
+        raise ContractError(f"{into.name} is given the same key twice: {frame.loc[twice, key].iloc[0].to_dict()}")
+    insert = _insert(connection, into)
+    others = [name for name in values if name not in key]
+    changed = (into.c[name].is_distinct_from(insert.excluded[name]) for name in others if name != stamp)
+    _execute(
+        connection,
         insert.on_conflict_do_update(
-            index_elements=key,
-            set_={name: insert.excluded[name] for name in others},
-            where=or_(
-                *(table.c[name].is_distinct_from(insert.excluded[name]) for name in others if name != stamp),
-            ),
+            index_elements=key, set_={name: insert.excluded[name] for name in others}, where=or_(*changed)
         ),
-        rows,
+        values,
     )
+
+
+def _key(into: Table) -> list[str]:
+    return [column.name for column in into.primary_key]
+
+
+def _insert(connection: Connection, into: Table) -> Insert:
+    """An insert of encoded values: row by row for SQLite, and from one array a column for PostgreSQL."""
+    names = [column.name for column in into.columns]
+    plain = table(into.name, *(column(name) for name in names))
+    if connection.dialect.name == "sqlite":
+        return sqlite.insert(plain)
+    arrays = (cast(bindparam(c.name, type_=NULLTYPE), postgresql.ARRAY(c.type)) for c in into.columns)
+    rows = func.unnest(*arrays).table_valued(*names).render_derived()
+    return postgresql.insert(plain).from_select(names, select(*rows.c))
+
+
+def _execute(connection: Connection, insert: Insert, values: dict[str, list[Any]]) -> int:
+    """Run `insert` in the driver's own way, and return how many rows it inserted or changed."""
+    statement = str(insert.compile(dialect=connection.dialect))
+    written = 0
+    for first in range(0, len(next(iter(values.values()))), ROWS_AT_ONCE):
+        part = {name: column[first : first + ROWS_AT_ONCE] for name, column in values.items()}
+        rows = list(zip(*part.values(), strict=True)) if connection.dialect.name == "sqlite" else part
+        written += connection.exec_driver_sql(statement, rows).rowcount
+    return written
