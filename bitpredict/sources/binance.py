@@ -102,7 +102,7 @@ class BinanceRest:
     def _refusal(self, symbol: str, reply: Reply) -> BitPredictError:
         try:
             code, message = (answer := json.loads(reply.body))["code"], answer["msg"]
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             return SourceUnavailableError(f"{self._url}: refused ({reply.status}); check BITPREDICT_BINANCE_URL")
         if code == _UNKNOWN_SYMBOL:
             return UnknownSymbolError(f"Binance does not know {symbol} ({message}); check BITPREDICT_SYMBOLS")
@@ -139,7 +139,7 @@ def _parse(reply: Reply, url: str) -> pa.Table:
                 "known_at": pa.repeat(pa.scalar(reply.received_at, TIMESTAMP), len(answer)),
             }
         )
-    except (ValueError, TypeError, pa.ArrowException) as error:
+    except (ValueError, TypeError, OverflowError, RecursionError, pa.ArrowException) as error:
         raise BadSourceDataError(
             f"{url} answered with something that is no list of klines ({error}): {reply.body[:80]!r}; "
             "check BITPREDICT_BINANCE_URL"
