@@ -3,11 +3,14 @@
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from bitpredict.features.minutes import MinuteGrid, Times
+from bitpredict.features.minutes import Times
 from bitpredict.features.windows import Floats, rolling_sum
 from bitpredict.market.horizons import Horizon
 from bitpredict.market.time import MINUTE, from_numpy
+
+_MINUTE = np.timedelta64(MINUTE)
 
 VARIANCE_FLOOR_PER_MINUTE = 1e-10
 """A minute's return of a tenth of a basis point, squared. A market that moved less for a whole horizon is taken to have
@@ -22,7 +25,8 @@ def targets(candles: pa.Table, symbol: str, origins: Times, horizon: Horizon) ->
     halted: a partial sum is no target.
 
     Args:
-        candles: rows of `storage.contracts.CANDLES`; other symbols may be among them.
+        candles: rows of `storage.contracts.CANDLES`, of which symbol, open_time, close and halted are read; other
+            symbols may be among them.
         origins: (n,) UTC, on full minutes, in any order.
 
     Returns:
@@ -30,14 +34,28 @@ def targets(candles: pa.Table, symbol: str, origins: Times, horizon: Horizon) ->
     """
     if origins.size == 0:
         return _table(origins, np.empty(0), np.empty(0))
-    first = from_numpy(origins.min()) - MINUTE
-    grid = MinuteGrid.from_candles(candles, symbol, first, from_numpy(origins.max()) + horizon.length)
-    last = (origins - grid.open_time[0]) // np.timedelta64(MINUTE) + (horizon.minutes - 1)
-    returns = grid.log_return
+    first = origins.min() - _MINUTE
+    close = _observed_closes(candles, symbol, first, origins.max() + np.timedelta64(horizon.length))
+    last = (origins - first) // _MINUTE + (horizon.minutes - 1)
+    returns = np.diff(np.log(close), prepend=np.nan)
     known = rolling_sum(np.where(np.isnan(returns), 0.0, 1.0), horizon.minutes)[last] == horizon.minutes
     variance = np.where(known, rolling_sum(returns * returns, horizon.minutes)[last], np.nan)
-    change = np.log(grid.close[last]) - np.log(grid.close[last - horizon.minutes])
+    change = np.log(close[last]) - np.log(close[last - horizon.minutes])
     return _table(origins, variance, np.where(known, change, np.nan))
+
+
+def _observed_closes(candles: pa.Table, symbol: str, start: np.datetime64, end: np.datetime64) -> Floats:
+    """Closes of each minute of [start, end), NaN where there is no candle or the exchange stood still."""
+    open_time = candles["open_time"]
+    inside = pc.and_(
+        pc.greater_equal(open_time, pa.scalar(from_numpy(start))), pc.less(open_time, pa.scalar(from_numpy(end)))
+    )
+    traded = pc.and_(pc.equal(candles["symbol"], symbol), pc.invert(candles["halted"]))
+    rows = candles.filter(pc.and_(inside, traded)).select(["open_time", "close"])
+    minutes = rows["open_time"].cast(pa.int64()).to_numpy().view("datetime64[us]")
+    close = np.full((end - start) // _MINUTE, np.nan)
+    close[(minutes - start) // _MINUTE] = rows["close"].to_numpy()
+    return close
 
 
 def floored(realized_variance: Floats, horizon: Horizon) -> Floats:

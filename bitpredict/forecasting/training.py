@@ -34,13 +34,13 @@ class TrainedMonth:
     Attributes:
         models: one a recipe.
         evaluations: one row a recipe, with the columns of `storage.schema.model_evaluations`.
-        dropped: how many origins a recipe could not be trained on, by its name and the reason.
+        dropped: how many origins the most demanding recipe could not be trained on, by reason.
         fitted: names of the recipes trained now; the others were in the store.
     """
 
     models: tuple[TrainedModel, ...]
     evaluations: pd.DataFrame
-    dropped: Mapping[str, Mapping[str, int]]
+    dropped: Mapping[str, int]
     fitted: tuple[str, ...]
 
 
@@ -59,10 +59,11 @@ def train_month(
         StorageError: the store cannot be written.
     """
     frames: dict[str, TrainingFrame] = {}
-    dropped: dict[str, Mapping[str, int]] = {}
+    dropped: Mapping[str, int] = {}
     for recipe in recipes:
-        frames[recipe.name], dropped[recipe.name] = usable(past, horizon, recipe.inputs(horizon))
-        _require_enough(frames[recipe.name], past, dropped[recipe.name])
+        frames[recipe.name], without = usable(past, horizon, recipe.inputs(horizon))
+        _require_enough(frames[recipe.name], past, without)
+        dropped = max(dropped, without, key=lambda reasons: sum(reasons.values()))
     versions = {recipe.name: _version(recipe, past, horizon) for recipe in recipes}
     missing = tuple(recipe for recipe in recipes if not store.exists(versions[recipe.name]))
     with one_thread_algebra():
