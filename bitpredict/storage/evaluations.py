@@ -7,7 +7,7 @@ import pandas as pd
 from sqlalchemy import Engine, Table, delete, tuple_
 
 from bitpredict.storage.database import reading, writing
-from bitpredict.storage.frames import select, to_frame
+from bitpredict.storage.frames import fetch, select
 from bitpredict.storage.schema import champions, model_evaluations, scorecard
 from bitpredict.storage.upserts import upsert
 
@@ -57,7 +57,7 @@ def champion_at(engine: Engine, symbol: str, horizon: str, origin: datetime) -> 
         .limit(1)
     )
     with reading(engine) as connection:
-        found = to_frame(connection, query, list(champions.columns))
+        found = fetch(connection, query, list(champions.columns), [])
     return None if found.empty else found.iloc[0]
 
 
@@ -83,9 +83,9 @@ def read_scorecard(engine: Engine) -> pd.DataFrame:
 
 
 def _read(engine: Engine, table: Table, **equal: str | None) -> pd.DataFrame:
-    query = select(table.columns, engine.dialect).order_by(*table.primary_key.columns)
+    query = select(table.columns, engine.dialect)
     for name, value in equal.items():
         if value is not None:
             query = query.where(table.c[name] == value)
     with reading(engine) as connection:
-        return to_frame(connection, query, list(table.columns))
+        return fetch(connection, query, list(table.columns), list(table.primary_key))

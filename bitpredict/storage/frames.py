@@ -54,22 +54,29 @@ def to_columns(table: Table, frame: pd.DataFrame, dialect: Dialect) -> dict[str,
 
 
 def select(columns: Iterable[ColumnElement[Any]], dialect: Dialect) -> Select[*tuple[Any, ...]]:
-    """A SELECT whose rows come in the types that `to_frame` takes, past SQLAlchemy's conversions."""
+    """A SELECT whose rows come in the types that `fetch` takes, past SQLAlchemy's conversions."""
     return sql_select(*(_plain(column, dialect).label(column.name) for column in columns))
 
 
-def to_frame(
-    connection: Connection, query: Select[*tuple[Any, ...]], columns: Sequence[ColumnElement[Any]]
+def fetch(
+    connection: Connection,
+    query: Select[*tuple[Any, ...]],
+    columns: Sequence[ColumnElement[Any]],
+    order: Sequence[ColumnElement[Any]],
 ) -> pd.DataFrame:
-    """The result of `query`, which selects `columns`: aware UTC instants, prices as floats."""
+    """The result of `query`, which selects `columns`: aware UTC instants, prices as floats.
+
+    Rows are put in order here: databases differ in how they sort text.
+    """
     parts: list[list[pd.Series[Any]]] = [[_decode(column, ())] for column in columns]
     for rows in connection.execute(query).partitions(ROWS_AT_ONCE):
         for part, column, values in zip(parts, columns, zip(*rows, strict=True), strict=True):
             part.append(_decode(column, values))
     filled = [part[1:] or part for part in parts]
-    return pd.DataFrame(
+    frame = pd.DataFrame(
         {column.name: pd.concat(part, ignore_index=True) for column, part in zip(columns, filled, strict=True)}
     )
+    return frame.sort_values([column.name for column in order], kind="stable", ignore_index=True)
 
 
 def _plain(column: ColumnElement[Any], dialect: Dialect) -> ColumnElement[Any]:
@@ -116,17 +123,21 @@ def _faults(column: Column[Any], values: "pd.Series[Any]") -> Iterator[tuple[Any
     elif isinstance(column.type, Boolean):
         yield [not isinstance(value, (bool, np.bool_)) for value in values], "is not true or false"
     else:
-        yield [not isinstance(value, str) for value in values], "is not text"
-        limit = getattr(column.type, "length", None)
-        yield [limit is not None and len(value) > limit for value in values], f"is longer than {limit} characters"
+        distinct = pd.unique(values)  # few texts are in many rows
+        yield values.isin([value for value in distinct if not isinstance(value, str)]), "is not text"
+        if (limit := getattr(column.type, "length", None)) is not None:
+            long = [value for value in distinct if len(value) > limit]
+            yield values.isin(long), f"is longer than {limit} characters"
+        yield values.isin([value for value in distinct if "\0" in value]), "holds a NUL"
 
 
 def _convert(column: Column[Any], values: "pd.Series[Any]", dialect: Dialect) -> list[Any]:
     converted: list[Any]
     if isinstance(column.type, UtcDateTime):
-        codes, instants = pd.factorize(pd.to_datetime(values, utc=True))  # few instants are in many rows
+        moments = pd.to_datetime(values, utc=True).dt.tz_localize(None).to_numpy().astype("datetime64[us]")
+        distinct, codes = np.unique(moments, return_inverse=True)  # few instants are in many rows
         zone = "" if dialect.name == "sqlite" else "+00"
-        texts = [f"{instant.to_pydatetime():%Y-%m-%d %H:%M:%S.%f}{zone}" for instant in instants]
+        texts = [text.replace("T", " ") + zone for text in np.datetime_as_string(distinct, unit="us").tolist()]
         converted = np.array(texts, dtype="object")[codes].tolist()
     elif isinstance(column.type, (Double, Numeric)):
         # A float is sent as its shortest exact digits, which is what PostgreSQL's NUMERIC keeps.

@@ -20,7 +20,7 @@ from bitpredict.errors import ContractError
 from bitpredict.market.gaps import Gap
 from bitpredict.market.time import utc
 from bitpredict.storage.database import reading, writing
-from bitpredict.storage.frames import select, to_frame
+from bitpredict.storage.frames import fetch, select
 from bitpredict.storage.schema import data_gaps
 
 OPEN, REPAIRED, UNREPAIRABLE = "open", "repaired", "unrepairable"
@@ -108,7 +108,7 @@ def read_gaps(
         if value is not None:
             query = query.where(column == value)
     with reading(engine) as connection:
-        return to_frame(connection, query, list(data_gaps.columns))
+        return fetch(connection, query, list(data_gaps.columns), list(data_gaps.primary_key))
 
 
 def _checked(symbol: str, start: datetime, end: datetime, gaps: Iterable[Gap]) -> list[Gap]:

@@ -72,6 +72,22 @@ def _execute(connection: Connection, insert: Insert, values: dict[str, list[Any]
     written = 0
     for first in range(0, len(next(iter(values.values()))), ROWS_AT_ONCE):
         part = {name: column[first : first + ROWS_AT_ONCE] for name, column in values.items()}
-        rows = list(zip(*part.values(), strict=True)) if connection.dialect.name == "sqlite" else part
-        written += connection.exec_driver_sql(statement, rows).rowcount
+        if connection.dialect.name == "sqlite":
+            written += connection.exec_driver_sql(statement, list(zip(*part.values(), strict=True))).rowcount
+        else:
+            arrays = {name: _array_literal(column) for name, column in part.items()}
+            written += connection.exec_driver_sql(statement, arrays).rowcount
     return written
+
+
+def _array_literal(values: list[Any]) -> str:
+    """PostgreSQL's text form of an array, which the driver would make ten times slower."""
+
+    def quoted(value: Any) -> str:
+        if value is None:
+            return "NULL"
+        if isinstance(value, str):
+            return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+        return repr(value)
+
+    return "{" + ",".join(map(quoted, values)) + "}"
