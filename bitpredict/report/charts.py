@@ -1,0 +1,228 @@
+"""Charts of prices: forecasts, history, presence. Pure functions of the tables, for report and dashboard; UTC."""
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from bitpredict.market.horizons import parse_horizon
+from bitpredict.market.symbols import base_currency
+from bitpredict.market.time import MINUTE
+from bitpredict.report.series import bars, closes, fan, quantile_prices
+from bitpredict.report.style import BLUE, GREY, ORANGE, alpha, figure, name_axis, plain
+from bitpredict.report.wording import percent_text, price_text, utc_text
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
+FAN_CAPTION = (
+    "The bars at the target time are the forecast: median, 50 % (thick) and 90 % interval (thin). The shading from the "
+    "origin to them widens with the root of time; it is a drawing aid, not a forecast of the path. "
+    "What came since was not known to it. The line breaks where minutes are missing or the exchange stood still."
+)
+GAP_CAPTION = "Share of each UTC day's minutes that have a candle. Missing minutes stay missing."
+
+CANDLE_WIDTH = timedelta(hours=4)
+_HISTORY = {"5m": timedelta(hours=1), "1h": timedelta(hours=12), "1d": timedelta(days=7)}
+_PRESENCE = (
+    # from this share on, colour, name: quiet where nothing is wrong
+    (1.0, "rgba(42,127,191,0.45)", "complete"),
+    (0.99, "#e8c33a", "99 % or more"),
+    (0.9, "#e08214", "90 to 99 %"),
+    (1e-9, "#b3400a", "less"),
+    (0.0, "#808080", "no candle"),
+)
+
+
+def fan_chart(candles: pd.DataFrame, forecasts: pd.DataFrame) -> "Figure":
+    """Recent closes of one symbol and the price quantiles forecast from there.
+
+    Args:
+        candles: the symbol's minutes around the origin; those after it are drawn as what happened since.
+        forecasts: one row, or one a horizon; the history shown follows from the longest horizon.
+    """
+    symbol = str(forecasts["symbol"].iloc[0])
+    origin = forecasts["origin"].max()
+    longest = max(parse_horizon(name) for name in forecasts["horizon"])
+    chart = figure(height=340, top=56)
+    for _, rows in forecasts.groupby("origin"):
+        _add_fan(chart, fan(rows))
+    _add_closes(chart, closes(candles, origin - _HISTORY[longest.name], origin), "close", BLUE, "solid")
+    since = candles.loc[candles["open_time"] >= origin, "open_time"]
+    if not since.empty:
+        until = min(since.max() + MINUTE, origin + longest.length)
+        _add_closes(chart, closes(candles, origin, until), "since", ORANGE, "dot")
+    _add_intervals(chart, forecasts)
+    chart.add_vline(x=_instant(origin), line={"color": GREY, "width": 1, "dash": "dot"})
+    chart.update_layout(legend={"entrywidth": 38})
+    chart.update_yaxes(tickformat=",~r", nticks=7)
+    name_axis(chart, f"{plain(base_currency(symbol))} price, {plain(_quote(symbol))}")
+    return _time_axis(chart)
+
+
+def candle_chart(candles: pd.DataFrame, width: timedelta = CANDLE_WIDTH) -> "Figure":
+    """One symbol's history as candles of `width`; hollow where minutes of it are missing."""
+    import plotly.graph_objects as go
+
+    symbol = str(candles["symbol"].iloc[0])
+    table = bars(candles, width)
+    expected = width / MINUTE
+    chart = figure(height=420, top=56, rows=2, shared_xaxes=True, row_heights=[0.78, 0.22], vertical_spacing=0.1)
+    for whole, name in ((True, "complete"), (False, "with missing minutes")):
+        part = table[(table["minutes"] == expected) == whole]
+        if part.empty:
+            continue
+        chart.add_trace(
+            go.Candlestick(
+                x=_instants(part["open_time"]),
+                **{column: part[column].to_numpy() for column in ("open", "high", "low", "close")},
+                increasing={"line": {"color": BLUE, "width": 1}, "fillcolor": BLUE if whole else "rgba(0,0,0,0)"},
+                decreasing={"line": {"color": ORANGE, "width": 1}, "fillcolor": ORANGE if whole else "rgba(0,0,0,0)"},
+                name=name,
+                hovertext=[f"{minutes} of {expected:.0f} minutes" for minutes in part["minutes"]],
+            ),
+            row=1,
+            col=1,
+        )
+    volume = go.Bar(
+        x=_instants(table["open_time"]),
+        y=table["volume"].to_numpy(),
+        marker={"color": GREY, "opacity": 0.6, "line": {"width": 0}},
+        name="volume",
+        hovertemplate="%{x|%Y-%m-%d %H:%M}: %{y:,.0f}<extra>volume</extra>",
+        showlegend=False,
+    )
+    chart.add_trace(volume, row=2, col=1)
+    base, quote = plain(base_currency(symbol)), plain(_quote(symbol))
+    chart.update_yaxes(tickformat=",~r", nticks=7, row=1, col=1)
+    chart.update_yaxes(nticks=3, row=2, col=1)
+    name_axis(chart, f"{base} price, {quote}")
+    name_axis(chart, f"traded in {width / timedelta(hours=1):g} h, {base}", row=2)
+    chart.update_layout(showlegend=bool((table["minutes"] < expected).any()))
+    chart.update_xaxes(rangeslider_visible=False)
+    _time_axis(chart)
+    chart.update_xaxes(title_text=None, row=1, col=1)
+    return chart
+
+
+def gap_map(presence: pd.DataFrame) -> "Figure":
+    """Days across, symbols down: the share of minutes present (the columns of `series.presence`)."""
+    import plotly.graph_objects as go
+
+    share = presence.pivot(index="symbol", columns="day", values="share")
+    minutes = presence.pivot(index="symbol", columns="day", values="minutes").reindex_like(share)
+    expected = presence.pivot(index="symbol", columns="day", values="expected").reindex_like(share)
+    floors = [floor for floor, _, _ in _PRESENCE]
+    classes = np.array(
+        [[next(i for i, floor in enumerate(floors) if cell >= floor) for cell in row] for row in share.to_numpy()]
+    )
+    scale = [[edge / len(_PRESENCE), colour] for i, (_, colour, _) in enumerate(_PRESENCE) for edge in (i, i + 1)]
+    cells = go.Heatmap(
+        x=_instants(pd.Series(share.columns)),
+        y=[plain(symbol) for symbol in share.index],
+        z=classes,
+        zmin=-0.5,
+        zmax=len(_PRESENCE) - 0.5,
+        customdata=np.dstack([minutes, expected, 100 * share]),
+        hovertemplate="%{y} %{x|%Y-%m-%d}: %{customdata[0]:,d} of %{customdata[1]:,d} minutes "
+        "(%{customdata[2]:.2f} %)<extra></extra>",
+        colorscale=scale,
+        showscale=False,
+        xgap=1,
+        ygap=3,
+    )
+    chart = figure(height=110 + 34 * len(share))
+    chart.add_trace(cells)
+    for _, colour, name in _PRESENCE:
+        swatch = {"symbol": "square", "size": 12, "color": colour}
+        chart.add_trace(go.Scatter(x=[None], y=[None], mode="markers", marker=swatch, name=name))
+    chart.update_yaxes(autorange="reversed", showgrid=False, fixedrange=True)
+    chart.update_xaxes(showgrid=False)
+    return _time_axis(chart)
+
+
+def _add_fan(chart: "Figure", paths: pd.DataFrame) -> None:
+    import plotly.graph_objects as go
+
+    time = _instants(paths["time"])
+    for low, high, opacity, name in (("q05", "q95", 0.16, "90 %"), ("q25", "q75", 0.3, "50 %")):
+        edge = {"x": time, "mode": "lines", "line": {"width": 0}, "hoverinfo": "skip"}
+        chart.add_trace(go.Scatter(**edge, y=paths[low].to_numpy(), name=low, showlegend=False))
+        upper = go.Scatter(**edge, y=paths[high].to_numpy(), fill="tonexty", fillcolor=alpha(BLUE, opacity), name=name)
+        chart.add_trace(upper)
+    median = {"color": BLUE, "width": 1, "dash": "dash"}
+    chart.add_trace(
+        go.Scatter(x=time, y=paths["q50"].to_numpy(), mode="lines", line=median, hoverinfo="skip", showlegend=False)
+    )
+
+
+def _add_closes(chart: "Figure", series: pd.DataFrame, name: str, colour: str, dash: str) -> None:
+    import plotly.graph_objects as go
+
+    line = go.Scatter(
+        x=_instants(series["time"]),
+        y=series["close"].to_numpy(),
+        mode="lines",
+        line={"color": colour, "width": 1.6, "dash": dash},
+        connectgaps=False,
+        name=name,
+        showlegend=name != "close",
+        hovertemplate="%{x|%Y-%m-%d %H:%M}: %{y:,.6~r}<extra></extra>",
+    )
+    chart.add_trace(line)
+
+
+def _add_intervals(chart: "Figure", forecasts: pd.DataFrame) -> None:
+    """The forecast itself: at each target time its median with the two intervals as bars."""
+    import plotly.graph_objects as go
+
+    price = quantile_prices(forecasts)
+    median = price["q50"].to_numpy()
+    text = [
+        f"{plain(row['symbol'])}, {row['horizon']} ahead, {utc_text(row['target_time'])}<br>median {p['q50']}<br>"
+        f"50 %: {p['q25']} to {p['q75']}<br>90 %: {p['q05']} to {p['q95']}<br>"
+        f"P(up) {percent_text(row['p_up'])}, {plain(row['model'])}"
+        for row, p in zip(forecasts.to_dict("records"), price.map(price_text).to_dict("records"), strict=True)
+    ]
+    for low, high, width in (("q05", "q95", 1.5), ("q25", "q75", 5)):
+        bar = go.Scatter(
+            x=_instants(forecasts["target_time"]),
+            y=median,
+            mode="markers",
+            marker={"color": BLUE, "size": 9, "line": {"width": 1.5, "color": "white"}},
+            error_y={
+                "type": "data",
+                "symmetric": False,
+                "array": price[high].to_numpy() - median,
+                "arrayminus": median - price[low].to_numpy(),
+                "color": BLUE,
+                "thickness": width,
+                "width": 6 if width < 2 else 0,
+            },
+            text=text,
+            hovertemplate="%{text}<extra></extra>",
+            name="forecast",
+            showlegend=False,
+            cliponaxis=False,
+        )
+        chart.add_trace(bar)
+
+
+def _time_axis(chart: "Figure") -> "Figure":
+    chart.update_xaxes(title_text="UTC", hoverformat="%Y-%m-%d %H:%M", nticks=6, tickangle=0)
+    return chart
+
+
+def _instants(times: pd.Series) -> np.ndarray:
+    """Plotly draws local wall clocks: it is given UTC without a zone, so that every reader sees the same."""
+    values = pd.DatetimeIndex(times)
+    return (values.tz_convert("UTC").tz_localize(None) if values.tz else values).to_numpy("datetime64[ms]")
+
+
+def _instant(moment: pd.Timestamp) -> str:
+    return str(_instants(pd.Series([moment]))[0])
+
+
+def _quote(symbol: str) -> str:
+    return symbol.removeprefix(base_currency(symbol))

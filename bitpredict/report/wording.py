@@ -1,0 +1,61 @@
+"""Numbers as people read them, the same in report and dashboard."""
+
+import math
+from datetime import datetime, timedelta
+
+import pandas as pd
+
+from bitpredict.market.time import utc
+
+NOTHING = "\N{EN DASH}"
+_MINUS = "\N{MINUS SIGN}"
+
+
+def price_text(value: float) -> str:
+    """A price with six significant digits: `42,283.6`, `0.0912346`."""
+    decimals = 5 - math.floor(math.log10(value)) if value > 0 else 0
+    return f"{value:,.{max(0, decimals)}f}"
+
+
+def percent_text(share: float | None, digits: int = 1, *, signed: bool = False) -> str:
+    """0.123 as `12.3 %`; a dash where there is no number."""
+    if share is None or not math.isfinite(share):
+        return NOTHING
+    sign = "+" if signed else ""
+    return f"{100 * share:{sign},.{digits}f} %".replace("-", _MINUS)
+
+
+def count_text(number: float | None) -> str:
+    return NOTHING if number is None or pd.isna(number) else f"{int(number):,}"
+
+
+def number_text(value: float | None, digits: int = 3) -> str:
+    if value is None or not math.isfinite(value):
+        return NOTHING
+    return f"{value:,.{digits}f}".replace("-", _MINUS)
+
+
+def p_value_text(value: float | None) -> str:
+    if value is None or not math.isfinite(value):
+        return NOTHING
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def utc_text(moment: datetime | pd.Timestamp) -> str:
+    """`2023-12-31 23:55`; the page says once that times are UTC."""
+    return f"{utc(moment):%Y-%m-%d %H:%M}"
+
+
+def minutes_text(minutes: int) -> str:
+    """80 as `1 h 20 min`."""
+    days, rest = divmod(timedelta(minutes=int(minutes)), timedelta(days=1))
+    hours, rest = divmod(rest, timedelta(hours=1))
+    parts = ((days, "d"), (hours, "h"), (rest // timedelta(minutes=1), "min"))
+    return " ".join(f"{number} {unit}" for number, unit in parts if number) or "0 min"
+
+
+def skill_text(skill: float | None, sample_size: float | None) -> str:
+    """Skill with the number of origins it was measured on: neither is shown without the other."""
+    if skill is None or pd.isna(skill):
+        return "none proven: the baseline"
+    return f"{percent_text(skill, signed=True)} (n = {count_text(sample_size)})"
