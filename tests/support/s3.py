@@ -42,8 +42,10 @@ class S3Server:
 
 @pytest.fixture(scope="session")
 def s3_server() -> Iterator[S3Server]:
-    with tempfile.TemporaryDirectory(prefix="bitpredict-s3-") as folder, serving(_binary(Path(folder)), Path(folder)) as s:
-        yield s
+    with tempfile.TemporaryDirectory(prefix="bitpredict-s3-") as name:
+        folder = Path(name)
+        with serving(_binary(folder), folder) as server:
+            yield server
 
 
 @pytest.fixture
@@ -82,7 +84,7 @@ def _binary(folder: Path) -> Path:
     if found := shutil.which("versitygw"):
         return Path(found)
     if not PACKED.exists():
-        pytest.skip(f"no S3 server: install versitygw (go install github.com/versity/versitygw/cmd/versitygw), or {PACKED}")
+        pytest.skip(f"no S3 server: go install github.com/versity/versitygw/cmd/versitygw, or put it at {PACKED}")
     binary = folder / "versitygw"
     with lzma.open(PACKED) as packed, binary.open("wb") as unpacked:
         shutil.copyfileobj(packed, unpacked)
