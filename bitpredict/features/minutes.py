@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from bitpredict.errors import ContractError
 from bitpredict.features.windows import Floats
 from bitpredict.market.time import to_numpy
+from bitpredict.storage.contracts import TIMESTAMP
 
 Bools = npt.NDArray[np.bool_]
 Times = npt.NDArray[np.datetime64]
@@ -111,7 +112,7 @@ def _select(candles: pa.Table, symbol: str, start: datetime, end: datetime) -> p
 
 
 def _instants(column: pa.ChunkedArray) -> Times:
-    moments: Times = column.cast(pa.int64()).to_numpy().view("datetime64[us]")
+    moments: Times = column.cast(TIMESTAMP).cast(pa.int64()).to_numpy().view("datetime64[us]")
     return moments
 
 

@@ -5,12 +5,12 @@ from datetime import timedelta
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from bitpredict.features.arithmetic import ratio
 from bitpredict.features.declaration import Feature
 from bitpredict.features.windows import Floats
 from bitpredict.market.horizons import ORIGIN_STEP
+from bitpredict.storage.contracts import TIMESTAMP
 
 OTHERS_WITHIN: timedelta = 2 * ORIGIN_STEP
 """How old another symbol's row may be; rows so long before a range are needed as context."""
@@ -63,5 +63,5 @@ def _latest(origin: _Instants, known_at: _Instants, its_origin: _Instants, its_k
 
 
 def _microseconds(column: pa.ChunkedArray) -> _Instants:
-    instants: _Instants = pc.cast(column, pa.int64()).to_numpy()
+    instants: _Instants = column.cast(TIMESTAMP).cast(pa.int64()).to_numpy()
     return instants

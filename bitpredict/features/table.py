@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bitpredict.features import activity, clock, estimators, indicators, movement, volatility
-from bitpredict.features.catalog import FEATURE_SET_VERSION, FEATURE_TABLE, LOOKBACK, OWN_FEATURES, PRICE_FEATURES
+from bitpredict.features.catalog import FEATURE_SET_VERSION, FEATURE_TABLE, LOOKBACK, PRICE_FEATURES
 from bitpredict.features.minutes import PROVENANCES, MinuteGrid, Times
 from bitpredict.features.others import OTHERS_WITHIN, state_of_others
 from bitpredict.features.view import WEEK, View
@@ -35,7 +35,7 @@ def price_features(candles: pa.Table, symbol: str, start: datetime, end: datetim
     table = _rows(candles, symbol, start, end)
     own = candles.filter(pc.equal(candles["symbol"], symbol))
     days = own["open_time"].cast(pa.date32()).unique()
-    return table.filter(pc.is_in(table["origin"].cast(pa.date32()), days))
+    return PRICE_FEATURES.conform(table.filter(pc.is_in(table["origin"].cast(pa.date32()), days)))
 
 
 def feature_table(price_features: pa.Table) -> pa.Table:
@@ -99,23 +99,19 @@ def _table(view: View) -> pa.Table:
         **indicators.compute(view),
         **clock.compute(view.origin),
     }
+    found |= {"reference_price": view.close}
+    found |= {"coverage": view.valid_returns(WEEK) / WEEK, "coverage_60": view.valid_returns(60) / 60}
     size = view.rows.size
     columns = {
         "symbol": pa.repeat(view.grid.symbol, size),
-        "origin": _timestamps(view.origin),
-        "reference_price": view.close,
-        **{feature.name: pa.array(found[feature.name], from_pandas=True) for feature in OWN_FEATURES},
-        "coverage": view.valid_returns(WEEK) / WEEK,
-        "coverage_60": view.valid_returns(60) / 60,
+        "origin": view.origin,
         "provenance": np.array(PROVENANCES)[_worst_provenance(view)],
         "feature_set_version": pa.repeat(FEATURE_SET_VERSION, size),
-        "known_at": _timestamps(_known_at(view)),
+        "known_at": _known_at(view),
+        **found,
     }
-    return PRICE_FEATURES.conform(pa.table(columns))
-
-
-def _timestamps(moments: Times) -> pa.Array:
-    return pa.array(moments.astype("datetime64[us]")).cast(PRICE_FEATURES.schema.field("origin").type)
+    schema = PRICE_FEATURES.schema
+    return pa.table([pa.array(columns[c.name], c.type, from_pandas=True) for c in schema], schema=schema)
 
 
 def _worst_provenance(view: View) -> Rows:
