@@ -46,3 +46,8 @@ def from_numpy(instant: np.datetime64) -> datetime:
     """The inverse of `to_numpy`."""
     moment: datetime = instant.astype("datetime64[us]").item()
     return moment.replace(tzinfo=UTC)
+
+
+def floor_minute(moment: datetime) -> datetime:
+    """The start of the minute that `moment` lies in."""
+    return utc(moment).replace(second=0, microsecond=0)

@@ -1,0 +1,28 @@
+"""The only place where assets, checks, jobs, schedules and resources come together."""
+
+import dagster as dg
+
+from bitpredict_assets import jobs, schedules
+from bitpredict_assets.features import assets as features
+from bitpredict_assets.features import checks as feature_checks
+from bitpredict_assets.forecasts import assets as forecasts
+from bitpredict_assets.forecasts import checks as forecast_checks
+from bitpredict_assets.io_manager import LakeIOManager
+from bitpredict_assets.models import assets as models
+from bitpredict_assets.models import checks as model_checks
+from bitpredict_assets.platform import assets as platform
+from bitpredict_assets.prices import assets as prices
+from bitpredict_assets.prices import checks as price_checks
+from bitpredict_assets.resources import Platform
+
+_platform = Platform()
+
+defs = dg.Definitions(
+    assets=dg.load_assets_from_modules([prices, features, models, forecasts, platform]),
+    asset_checks=dg.load_asset_checks_from_modules([price_checks, feature_checks, model_checks, forecast_checks]),
+    jobs=jobs.ALL,
+    schedules=schedules.for_this_market(),
+    resources={"platform": _platform, "lake": LakeIOManager(platform=_platform)},
+    # Steps share one process: a run of this graph is bound by its data, not by its cores.
+    executor=dg.in_process_executor,
+)

@@ -1,0 +1,32 @@
+"""How time is cut: days (UTC) for data and forecasts, months for models, both from the market's calendar."""
+
+from datetime import timedelta
+
+import dagster as dg
+
+from bitpredict.features.catalog import LOOKBACK
+from bitpredict.forecasting.months import HISTORY_MONTHS
+from bitpredict.market.time import DAY
+from bitpredict.settings import load_settings
+
+LOOKBACK_DAYS = -(-LOOKBACK // DAY)
+"""Whole days that the longest feature window reaches back; also the days that a repaired minute invalidates."""
+
+_start, _end = load_settings().calendar()
+_open = _end is None
+
+daily = dg.DailyPartitionsDefinition(start_date=_start, end_date=_end, end_offset=1 if _open else 0)
+monthly = dg.MonthlyPartitionsDefinition(
+    start_date=_start.replace(day=1),
+    end_date=(_end + timedelta(days=31)).replace(day=1) if _end and _end.day != 1 else _end,
+    end_offset=1 if _open else 0,
+)
+
+
+def reaching_back(days: int) -> dg.TimeWindowPartitionMapping:
+    """A day together with the `days` before it."""
+    return dg.TimeWindowPartitionMapping(start_offset=-days)
+
+
+history_before_the_month = dg.TimeWindowPartitionMapping(start_offset=-HISTORY_MONTHS, end_offset=-1)
+month_of_the_day = dg.TimeWindowPartitionMapping()

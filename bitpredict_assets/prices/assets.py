@@ -1,0 +1,134 @@
+"""One-minute candles: as received, canonical, and the ledger of what is missing."""
+
+from datetime import UTC, datetime, timedelta
+from functools import partial
+
+import dagster as dg
+import pandas as pd
+import pyarrow as pa
+
+from bitpredict.market.candles import canonical
+from bitpredict.market.gaps import find_gaps, first_expected
+from bitpredict.market.time import MINUTE, floor_minute
+from bitpredict.sources.candles import Collected, collect
+from bitpredict.storage.contracts import BINANCE_CANDLES, CANDLES
+from bitpredict.storage.gap_ledger import read_gaps, reconcile
+from bitpredict_assets.describe import OWNERS, database_columns, lake_columns, line_plot, preview, summary
+from bitpredict_assets.partitions import daily
+from bitpredict_assets.resources import Platform
+
+GAP_SOURCE = "binance"
+_late = dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=26), warn_window=timedelta(hours=3))
+
+
+@dg.asset(
+    group_name="prices",
+    partitions_def=daily,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    pool="binance_candles",
+    kinds={"deltalake", "binance"},
+    owners=OWNERS,
+    tags={"domain": "prices", "layer": "raw"},
+    freshness_policy=_late,
+    metadata={"dagster/column_schema": lake_columns(BINANCE_CANDLES)},
+    io_manager_key="lake",
+)
+def binance_candles(context: dg.AssetExecutionContext, platform: Platform) -> pa.Table:
+    """One-minute candles as the source published them, each row checked; what failed is counted, not mended."""
+    window = context.partition_time_window
+    collected = collect(
+        platform.source,
+        platform.settings.symbols,
+        window.start,
+        window.end,
+        on_day=lambda symbol, day: context.log.debug(f"{symbol} {day} collected"),
+    )
+    _require_something(collected)
+    # A symbol that is no longer collected keeps what is stored of it: its days are written again as they are.
+    stored = platform.lake.read(BINANCE_CANDLES, window.start, window.end)
+    others = stored.filter(pa.compute.invert(pa.compute.is_in(stored["symbol"], pa.array(platform.settings.symbols))))
+    table = pa.concat_tables([BINANCE_CANDLES.conform(collected.candles), others])
+    context.add_output_metadata(
+        {
+            **summary(table, BINANCE_CANDLES),
+            "market": platform.settings.market,
+            "rejected rows": dict(collected.rejected),
+            "days not there": [f"{symbol} {day}: {why}" for symbol, day, why in collected.missing],
+        }
+    )
+    return table
+
+
+def _require_something(collected: Collected) -> None:
+    """A run that found no day at all because none is published yet fails: its partitions must not look made."""
+    waiting = [f"{symbol} {day}" for symbol, day, why in collected.missing if why == "not yet published"]
+    if waiting and collected.candles.num_rows == 0:
+        raise dg.Failure(f"not published yet: {', '.join(waiting)}; materialize these partitions again later")
+
+
+@dg.asset(
+    group_name="prices",
+    partitions_def=daily,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    pool="candles",
+    kinds={"deltalake", "table"},
+    owners=OWNERS,
+    tags={"domain": "prices", "layer": "canonical"},
+    freshness_policy=_late,
+    metadata={"dagster/column_schema": lake_columns(CANDLES)},
+    io_manager_key="lake",
+)
+def candles(context: dg.AssetExecutionContext, binance_candles: pa.Table) -> pa.Table:
+    """The canonical candles: each minute once, halts flagged, a missing minute missing."""
+    table = canonical(binance_candles)
+    described = summary(table, CANDLES)
+    if table.num_rows:
+        described["halted minutes"] = int(pa.compute.sum(table["halted"].cast(pa.int64())).as_py())
+        described["provenance"] = sorted(set(table["provenance"].to_pylist()))
+        described["close by symbol"] = _close_plot(table)
+    context.add_output_metadata(described)
+    return table
+
+
+def _close_plot(table: pa.Table) -> dg.MarkdownMetadataValue:
+    frame = table.select(["symbol", "open_time", "close"]).to_pandas()
+    closes = {str(symbol): rows.set_index("open_time")["close"] for symbol, rows in frame.groupby("symbol")}
+    return line_plot({f"{s} / its first": c / c.iloc[0] for s, c in closes.items()}, "relative price")
+
+
+@dg.asset(
+    group_name="prices",
+    partitions_def=daily,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    pool="data_gaps",
+    kinds={"sql", "table"},
+    owners=OWNERS,
+    tags={"domain": "prices", "layer": "quality"},
+    metadata={"dagster/column_schema": database_columns("data_gaps")},
+    ins={"candles": dg.AssetIn(metadata={"columns": ["symbol", "open_time", "provenance"]})},
+)
+def data_gaps(context: dg.AssetExecutionContext, platform: Platform, candles: pa.Table) -> None:
+    """The ledger of missing minutes: what ought to be there since a symbol's first candle and is not."""
+    window = context.partition_time_window
+    now = datetime.now(UTC)
+    end = min(window.end, floor_minute(now) - MINUTE)
+    missing: dict[str, int] = {}
+    for symbol in platform.settings.symbols:
+        rows = candles.filter(pa.compute.equal(candles["symbol"], symbol))["open_time"].to_numpy()
+        start = first_expected(rows, window.start, end, partial(_traded_before, platform, symbol, window.start))
+        gaps = find_gaps(rows, start, end) if start < end else []
+        reconcile(platform.engine, symbol, GAP_SOURCE, window.start, max(end, window.start), gaps, now=now)
+        missing[symbol] = sum(gap.minutes for gap in gaps)
+    ledger: pd.DataFrame = read_gaps(platform.engine)
+    context.add_output_metadata(
+        {
+            "dagster/row_count": len(ledger),
+            "missing minutes of these days": missing,
+            "open gaps in all": int((ledger["status"] == "open").sum()),
+            "preview": preview(ledger),
+        }
+    )
+
+
+def _traded_before(platform: Platform, symbol: str, start: datetime) -> bool:
+    return platform.lake.read(CANDLES, end=start, columns=["open_time"], symbols=[symbol]).num_rows > 0

@@ -1,0 +1,50 @@
+"""What assets are given: the settings and the stores they name, opened once a run."""
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import dagster as dg
+from bitpredict.storage.database import connect
+from pydantic import ConfigDict
+from sqlalchemy import Engine
+
+from bitpredict.settings import Settings, load_settings
+from bitpredict.storage.lake import Lake
+
+if TYPE_CHECKING:
+    from bitpredict.forecasting.store import ModelStore
+
+    from bitpredict.sources.candles import CandleSource
+
+
+class Platform(dg.ConfigurableResource):
+    """Settings from BITPREDICT_* and the stores they lead to.
+
+    Assets take settings from here and from nowhere else, so that a run sees one state of them.
+    """
+
+    model_config = ConfigDict(ignored_types=(cached_property,), frozen=False)
+
+    @cached_property
+    def settings(self) -> Settings:
+        return load_settings()
+
+    @cached_property
+    def lake(self) -> Lake:
+        return Lake.from_settings(self.settings)
+
+    @cached_property
+    def engine(self) -> Engine:
+        return connect(self.settings)
+
+    @cached_property
+    def source(self) -> "CandleSource":
+        from bitpredict.sources.candles import choose_source
+
+        return choose_source(self.settings)
+
+    @cached_property
+    def models(self) -> "ModelStore":
+        from bitpredict.forecasting.store import ModelStore
+
+        return ModelStore(self.settings.models)

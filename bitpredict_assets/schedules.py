@@ -1,0 +1,81 @@
+"""The cadence of an open market. The sample's calendar has ended, so nothing is scheduled on it."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import dagster as dg
+from bitpredict.storage.gap_ledger import read_gaps
+
+from bitpredict.market.gaps import days_to_repair
+from bitpredict.market.time import MINUTE
+from bitpredict.settings import load_settings
+from bitpredict_assets import jobs
+from bitpredict_assets.partitions import LOOKBACK_DAYS
+from bitpredict_assets.resources import Platform
+
+REPAIRED_FOR = timedelta(days=30)
+"""A gap older than this is not fetched again by itself; the repair job can still be launched by hand."""
+
+
+def _range(first: str, last: str) -> dict[str, str]:
+    return {"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last}
+
+
+@dg.schedule(
+    job=jobs.today,
+    cron_schedule="*/5 * * * *",
+    description="Prices to forecasts of the current day. The minute that just closed belongs to it.",
+)
+def today_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+    tick = context.scheduled_execution_time
+    return dg.RunRequest(partition_key=(tick - MINUTE).strftime("%Y-%m-%d"), run_key=tick.isoformat())
+
+
+@dg.schedule(
+    job=jobs.prices_and_features,
+    cron_schedule="20 0 * * *",
+    description="Yesterday once more when it is complete: its last minutes, and candles that came late.",
+)
+def yesterday_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+    tick = context.scheduled_execution_time
+    return dg.RunRequest(partition_key=(tick - timedelta(days=1)).strftime("%Y-%m-%d"), run_key=tick.isoformat())
+
+
+@dg.schedule(
+    job=jobs.models,
+    cron_schedule="40 0 1 * *",
+    description="The new month's models, trained on what came before it.",
+)
+def models_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+    tick = context.scheduled_execution_time
+    return dg.RunRequest(partition_key=tick.strftime("%Y-%m-01"), run_key=tick.isoformat())
+
+
+@dg.schedule(
+    job=jobs.repair,
+    cron_schedule="50 1 * * *",
+    description="Fetch recent open gaps again, with every day whose windows reach them.",
+)
+def repair_schedule(
+    context: dg.ScheduleEvaluationContext, platform: dg.ResourceParam[Platform]
+) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    tick = context.scheduled_execution_time
+    gaps = read_gaps(platform.engine, status="open")
+    recent = gaps[gaps["start"] >= tick - REPAIRED_FOR]
+    ranges = days_to_repair(list(zip(recent["start"], recent["end"], strict=True)), LOOKBACK_DAYS, tick)
+    if not ranges:
+        yield dg.SkipReason(f"no open gap of the last {REPAIRED_FOR.days} days")
+    for first, last in ranges:
+        yield dg.RunRequest(tags=_range(f"{first}", f"{last}"), run_key=f"{first}/{last}@{tick.date()}")
+
+
+@dg.schedule(job=jobs.maintenance, cron_schedule="10 3 * * *", description="Compact and vacuum the lake.")
+def maintenance_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+    return dg.RunRequest(run_key=context.scheduled_execution_time.isoformat())
+
+
+def for_this_market() -> list[dg.ScheduleDefinition]:
+    """The schedules, unless the calendar has an end."""
+    if load_settings().calendar()[1] is not None:
+        return []
+    return [today_schedule, yesterday_schedule, models_schedule, repair_schedule, maintenance_schedule]
