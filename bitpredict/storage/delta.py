@@ -3,8 +3,9 @@
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 import pyarrow as pa
@@ -15,6 +16,7 @@ from deltalake.fs import DeltaStorageHandler
 
 from bitpredict.errors import StorageError
 from bitpredict.storage.contracts import Contract
+from bitpredict.storage.delta_errors import remedy
 
 DAY_COLUMN = "day"
 """The partition column, which the contracts do not have: the UTC day of `Contract.time`."""
@@ -75,8 +77,9 @@ class DeltaTables:
                 table = DeltaTable(self.uri(contract), storage_options=self.storage_options)
             except TableNotFoundError:
                 self._opened.pop(contract.table, None)
+                self._require_absence(contract)
                 return None
-        _require_shape(contract, table)
+        _require_shape(contract, table, self.uri(contract))
         self.remember(contract, table)
         return table
 
@@ -106,51 +109,38 @@ class DeltaTables:
         except CommitFailedError as error:
             raise StorageError(
                 f"cannot {doing} {self.uri(contract)}: other writers were first {ATTEMPTS} times; run it again when "
-                f"they are done ({_first_line(error)})"
+                f"they are done ({remedy(error)})"
             ) from error
         except (DeltaError, OSError, pa.ArrowException) as error:
-            raise StorageError(f"cannot {doing} {self.uri(contract)}: {_remedy(error)}") from error
+            raise StorageError(f"cannot {doing} {self.uri(contract)}: {remedy(error)}") from error
+
+    def _require_absence(self, contract: Contract) -> None:
+        """What Delta does not find may only be out of its reach: a folder without rights must not read as empty.
+
+        Raises:
+            OSError: it is there, or this user cannot know.
+        """
+        if "://" not in self.root:
+            with suppress(FileNotFoundError):
+                list(Path(self.uri(contract), "_delta_log").iterdir())
 
     def _commit_file(self, contract: Contract, table: DeltaTable) -> tuple[int, int | None]:
         info = self.filesystem(contract).get_file_info(f"_delta_log/{table.version():020}.json")
         return info.mtime_ns or 0, info.size
 
 
-def _require_shape(contract: Contract, table: DeltaTable) -> None:
+def _require_shape(contract: Contract, table: DeltaTable, uri: str) -> None:
     """Refuse a table that is not partitioned by day, or whose columns the contract does not know or types otherwise."""
-    where = f"{table.table_uri} is not a table of {contract.table}"
-    remedy = "move that folder away and materialize its days again, or point BITPREDICT_LAKE_URL elsewhere"
+    where = f"{uri} is not this version's table {contract.table}"
+    mend = "move that folder away and materialize its days again, or point BITPREDICT_LAKE_URL elsewhere"
     if (partitions := table.metadata().partition_columns) != [DAY_COLUMN]:
-        raise StorageError(f"{where}: it is partitioned by {partitions} and not by {DAY_COLUMN}; {remedy}")
+        raise StorageError(f"{where}: it is partitioned by {partitions} and not by {DAY_COLUMN}; {mend}")
     there = {column.name: column.type for column in pa.schema(table.schema()) if column.name != DAY_COLUMN}
     wanted = {column.name: column for column in contract.schema}
     if unknown := [name for name in there if name not in wanted]:
-        raise StorageError(f"{where}: its columns {unknown} are not known to this version; {remedy}")
+        raise StorageError(f"{where}: its columns {unknown} are not known to this version; {mend}")
     for name, column in wanted.items():
         if name not in there and not column.nullable:
-            raise StorageError(f"{where}: it has no column {name}, which may not be null; {remedy}")
+            raise StorageError(f"{where}: it has no column {name}, which may not be null; {mend}")
         if name in there and there[name] != column.type:
-            raise StorageError(f"{where}: its column {name} is {there[name]} and not {column.type}; {remedy}")
-
-
-def _remedy(error: Exception) -> str:
-    text = _first_line(error)
-    low = str(error).lower()
-    for sign, remedy in _REMEDIES:
-        if sign in low:
-            return f"{remedy} ({text})"
-    return text
-
-
-_REMEDIES = (
-    ("no space left", "the disk is full; free some space and run it again"),
-    ("file too large", "the disk is full; free some space and run it again"),
-    ("quota", "the disk is full; free some space and run it again"),
-    ("read-only file system", "the folder is read-only; make it writable or set BITPREDICT_LAKE_URL"),
-    ("permission denied", "this user may not write there; change its rights or set BITPREDICT_LAKE_URL"),
-    ("access you don't have", "this user may not write there; change its rights or set BITPREDICT_LAKE_URL"),
-)
-
-
-def _first_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]
+            raise StorageError(f"{where}: its column {name} is {there[name]} and not {column.type}; {mend}")

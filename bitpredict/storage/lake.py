@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from functools import reduce
 from operator import and_
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -12,7 +13,7 @@ import pyarrow.dataset as ds
 from deltalake import DeltaTable, write_deltalake
 
 from bitpredict.errors import ContractError, StorageError
-from bitpredict.market.time import utc
+from bitpredict.market.time import DAY, utc
 from bitpredict.settings import Settings
 from bitpredict.storage.contracts import Contract
 from bitpredict.storage.delta import DAY_COLUMN, DeltaTables
@@ -137,14 +138,15 @@ class Lake:
             StorageError: the store cannot be written, or other writers kept winning.
         """
         with self._tables.explained(contract, "maintain"):
-            merged = self._tables.commit(contract, lambda there: {} if there is None else there.optimize.compact())
-            table = self._tables.open(contract)
-            if table is None:
+            if self._tables.open(contract) is None:
                 return Maintenance(0, 0, 0, None)
+            merged, table = self._tables.commit(contract, _compact)
             deleted = table.vacuum(
                 retention_hours=int(vacuum_after.total_seconds() // 3600),
                 dry_run=False,
                 enforce_retention_duration=False,
+                # Files that no version names are left by killed writers, or are being written right now.
+                full=vacuum_after >= DAY,
             )
             table.create_checkpoint()
             table.cleanup_metadata()
@@ -186,6 +188,12 @@ class Lake:
             schema=contract.schema.append(pa.field(DAY_COLUMN, pa.date32())),
             file_pruning_predicate=" AND ".join(bounds) or None,
         )
+
+
+def _compact(table: DeltaTable | None) -> tuple[dict[str, Any], DeltaTable]:
+    if table is None:
+        raise FileNotFoundError("the table was deleted meanwhile")
+    return table.optimize.compact(), table
 
 
 def _order(contract: Contract) -> list[str]:
