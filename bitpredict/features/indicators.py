@@ -113,7 +113,7 @@ def _features(grid: MinuteGrid, bars: Rows, at: Rows) -> dict[str, Floats]:
     raw = {name: values[at] for name, values in every.items()}
     raw |= {name: np.where(where[at], np.nan, raw[name]) for name, where in undefined.items()}
     last = close[at]
-    hour_ago = np.where(at >= HOUR, every["obv"][at - HOUR], np.nan)
+    hour_ago = np.where(at >= HOUR, every["obv"][np.maximum(at - HOUR, 0)], np.nan)
     found = {f"{kind}_gap_{n}": log_of(last / raw[f"{kind}_{n}"]) for kind, n in _AVERAGES}
     found |= {name: raw[name] / 100.0 for name in _PERCENTAGES}
     found |= {name: raw[name] / last for name in ("macd", "macd_histogram", "atr_14", "atr_60")}

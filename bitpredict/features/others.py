@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from bitpredict.features.arithmetic import ratio
 from bitpredict.features.declaration import Feature
+from bitpredict.features.view import WEEK
 from bitpredict.features.windows import Floats
 from bitpredict.market.horizons import ORIGIN_STEP
 from bitpredict.storage.contracts import TIMESTAMP
@@ -19,7 +20,7 @@ BORROWED = ("log_rv_5", "log_rv_60", "log_rv_1440", "return_5", "return_60", "tr
 """Columns of the other symbol's row."""
 
 FEATURES: tuple[Feature, ...] = tuple(
-    Feature(f"other_{name}", f"{name} of the other symbols' latest rows, their mean if several", "", 1440 + 11)
+    Feature(f"other_{name}", f"{name} of the other symbols' latest rows, their mean if several", "", WEEK + 10)
     for name in BORROWED
 )
 
