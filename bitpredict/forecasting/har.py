@@ -4,8 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
-
 from bitpredict.forecasting.folds import held_out
 from bitpredict.forecasting.frame import TrainingFrame
 from bitpredict.forecasting.log_linear import LogLinear, debias, fit_log_linear
@@ -25,15 +23,17 @@ class SeasonalHar:
     """Log-HAR (Corsi, 2009; Corsi and Renò, 2012) with hour-of-day and weekday terms, mean-debiased.
 
     ln RV is regressed by least squares on the logarithms of past realized variances and the dummies; the forecast is
-    then scaled so that the mean of realized over forecast variance is one on the training span.
+    then scaled so that the mean of realized over forecast variance is one on the training span. A logarithm further
+    than `clip` standard deviations from its mean (five minutes in which the price all but stood still) counts as that.
     """
 
     name: ClassVar[str] = "seasonal_har"
     seed: ClassVar[int] = 0
+    clip: float = 6.0
     blocks: int = 4
 
     def parameters(self, horizon: Horizon) -> Parameters:
-        return {"windows": list(WINDOWS[horizon.name]), "blocks": self.blocks}
+        return {"windows": list(WINDOWS[horizon.name]), "clip": self.clip, "blocks": self.blocks}
 
     def inputs(self, horizon: Horizon) -> tuple[str, ...]:
         return tuple(f"log_rv_{window}" for window in WINDOWS[horizon.name])
@@ -43,5 +43,5 @@ class SeasonalHar:
 
     def _fit(self, train: TrainingFrame) -> LogLinear:
         inputs = self.inputs(train.horizon)
-        raw = fit_log_linear(train, inputs, penalty=0.0, standardize=False, clip=np.inf)
+        raw = fit_log_linear(train, inputs, penalty=0.0, clip=self.clip)
         return raw.debiased(debias(train.realized_variance, raw.variance(train.rows)))

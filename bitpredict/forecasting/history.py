@@ -18,9 +18,6 @@ from bitpredict.forecasting.targets import targets
 from bitpredict.market.horizons import HORIZONS, Horizon
 from bitpredict.market.time import to_numpy, utc
 
-LEAST_COVERAGE = 0.9
-"""Share of the longest window (a week) that must be there: the first days of a history are not like later ones."""
-
 
 @dataclass(frozen=True, eq=False)
 class History:
@@ -87,13 +84,12 @@ def history(features: pa.Table, candles: pa.Table, symbol: str, month: str) -> H
 def usable(past: History, horizon: Horizon, inputs: tuple[str, ...]) -> tuple[TrainingFrame, Mapping[str, int]]:
     """Return the rows that a model reading `inputs` can be trained on, and how many others were dropped for what.
 
-    A row counts for the first of its reasons, in the order: short history, gap in the last hour, target after the end,
-    target incomplete, null feature.
+    A row counts for the first of its reasons, in the order: gap in the last hour, target not known before the month,
+    target incomplete, null feature. Windows longer than an hour may have holes: forecasting on them beats waiting.
     """
     rows = FeatureRows.of(past.table, inputs)
     realized = _floats(past.table[f"realized_variance_{horizon.name}"])
     reasons = {
-        f"less than {LEAST_COVERAGE:.0%} of the last week": _floats(past.table["coverage"]) < LEAST_COVERAGE,
         "a missing or halted minute in the last hour": _floats(past.table["coverage_60"]) < 1.0,
         "target not known before the month": rows.origin + np.timedelta64(horizon.length) >= to_numpy(past.end),
         "a missing or halted minute in the target": np.isnan(realized),

@@ -70,19 +70,15 @@ class LogLinear:
         )
 
 
-def fit_log_linear(
-    train: TrainingFrame, inputs: tuple[str, ...], *, penalty: float, standardize: bool, clip: float
-) -> LogLinear:
+def fit_log_linear(train: TrainingFrame, inputs: tuple[str, ...], *, penalty: float, clip: float) -> LogLinear:
     """Least squares of ln RV on inputs, hour and weekday, with `penalty` times the squared weights (and levels).
 
     Not debiased: its mean forecast is that of a logarithm, too low for the variance. Inputs that never change get a
     scale of one; an hour or weekday that does not occur keeps the level of the first one.
     """
     x = train.rows.matrix(inputs)
-    centre, scale = np.zeros(len(inputs)), np.ones(len(inputs))
-    if standardize:
-        centre, scale = x.mean(axis=0), x.std(axis=0)
-        scale[scale == 0.0] = 1.0
+    centre, scale = x.mean(axis=0), x.std(axis=0)
+    scale[scale == 0.0] = 1.0
     hour, weekday = hour_and_weekday(train.origin)
     dummies = [hour == h for h in range(1, 24)] + [weekday == d for d in range(1, 7)]
     design = np.column_stack([np.clip((x - centre) / scale, -clip, clip), *dummies])

@@ -21,6 +21,8 @@ from bitpredict.market.time import from_numpy, to_numpy
 QUANTILE_COLUMNS = tuple(f"q{round(level * 100):02d}" for level in QUANTILE_LEVELS)
 """`q05` … `q95`, as the ledger names QUANTILE_LEVELS."""
 
+FORECAST_COLUMNS = ("realized_variance", *QUANTILE_COLUMNS, "p_up")
+
 
 @dataclass(frozen=True, eq=False)
 class Distribution:
@@ -107,10 +109,9 @@ class TrainedModel:
         rows = FeatureRows.of(features, self.forecaster.inputs)
         known = np.flatnonzero(~np.isnan(rows.values).any(axis=1))
         found = self.distribution(rows.take(known))
-        values = np.full((len(rows), 2 + len(QUANTILE_COLUMNS)), np.nan)
+        values = np.full((len(rows), len(FORECAST_COLUMNS)), np.nan)
         values[known] = np.column_stack([found.variance, found.quantiles, np.full(known.size, found.p_up)])
-        columns = ["realized_variance", *QUANTILE_COLUMNS, "p_up"]
-        return pd.DataFrame(values, index=features.index, columns=columns)
+        return pd.DataFrame(values, index=features.index, columns=list(FORECAST_COLUMNS))
 
 
 def version_of(

@@ -53,4 +53,4 @@ class Ridge:
 
     def linear(self, train: TrainingFrame) -> LogLinear:
         """The regression, not debiased."""
-        return fit_log_linear(train, self.inputs(train.horizon), penalty=self.penalty, standardize=True, clip=self.clip)
+        return fit_log_linear(train, self.inputs(train.horizon), penalty=self.penalty, clip=self.clip)

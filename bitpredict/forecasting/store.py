@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -72,8 +72,8 @@ class ModelStore:
             self._place(path, lambda unfinished: _write_parquet(unfinished, table))
         return path
 
-    def load_frame(self, digest: str) -> pa.Table:
-        """Read a training frame.
+    def load_frame(self, digest: str, columns: Sequence[str] | None = None) -> pa.Table:
+        """Read a training frame, or some of its columns.
 
         Raises:
             ModelError: it is not there.
@@ -81,7 +81,7 @@ class ModelStore:
         path = self.root / "frames" / f"{digest}.parquet"
         if not path.is_file():
             raise ModelError(f"training frame {digest} is not in {path.parent}; materialize its month's models")
-        return pq.read_table(path)
+        return pq.read_table(path, columns=columns and list(columns))
 
     def save_evaluations(self, key: str, rows: list[dict[str, Any]]) -> None:
         """Store how the models that `key` names compared."""
