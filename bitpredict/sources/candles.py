@@ -26,8 +26,11 @@ from bitpredict.sources.simulated import Simulator
 
 _log = structlog.get_logger(__name__)
 
+NOT_YET_PUBLISHED = "not yet published"
+"""Why a day is missing that will be there later."""
+
 _WHY = {
-    NotYetPublishedError: "not yet published",
+    NotYetPublishedError: NOT_YET_PUBLISHED,
     BeforeListingError: "not traded",
     AbsentError: "absent from the source",
 }

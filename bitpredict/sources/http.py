@@ -41,12 +41,11 @@ class Reply:
 
 
 class _AskAgainError(Exception):
-    """This attempt failed, another may not. `wait`: seconds the server asked for, None for the usual back-off."""
+    """This attempt failed, another may not."""
 
-    def __init__(self, reason: str, what: str, wait: float | None = None) -> None:
+    def __init__(self, reason: str, what: str) -> None:
         super().__init__(what)
         self.reason = reason
-        self.wait = wait
 
 
 class HttpClient:
@@ -114,7 +113,7 @@ class HttpClient:
 
     def _ask(self, method: str, url: str, headers: Mapping[str, str], max_bytes: int) -> Reply:
         try:
-            for attempt in stamina.retry_context(_pause, attempts=self._attempts, timeout=None, **self._waits):
+            for attempt in stamina.retry_context(_AskAgainError, attempts=self._attempts, timeout=None, **self._waits):
                 with attempt:
                     if attempt.num > 1:
                         SOURCE_RETRIES.labels(self._source).inc()
@@ -153,14 +152,11 @@ class HttpClient:
                 f"{url}: banned (418) for {_seconds(wait)}, because limits were ignored; wait that long"
             )
         if status == requests.codes.too_many_requests:
-            if wait is not None:
-                self._refuse_long_pause(url, wait)
-                self._pace.hold(_host(url), wait)
-            raise self._failed("rate limit", f"too many requests (429), asked to wait {_seconds(wait)}", wait)
+            self._hold_back(url, wait)
+            raise self._failed("rate limit", f"too many requests (429), asked to wait {_seconds(wait)}")
         if status >= requests.codes.internal_server_error:
-            if wait is not None:
-                self._refuse_long_pause(url, wait)
-            raise self._failed("server error", f"the server failed ({status})", wait)
+            self._hold_back(url, wait)
+            raise self._failed("server error", f"the server failed ({status})")
         self._count("refused")
         start = response.raw.read(200, decode_content=True).decode(errors="replace")
         raise SourceUnavailableError(
@@ -180,17 +176,21 @@ class HttpClient:
                 raise self._failed("timeout", f"the answer took longer than {self._deadline:g} s")
         return bytes(body)
 
-    def _refuse_long_pause(self, url: str, wait: float) -> None:
+    def _hold_back(self, url: str, wait: float | None) -> None:
+        """Let every thread wait as long as the server asked for, if that is not too long."""
+        if wait is None:
+            return
         if wait > self._longest_pause:
             self._count("rate limit")
             raise RateLimitedError(
                 f"{url}: asked to wait {wait:g} s, which is longer than one call may ({self._longest_pause:g} s); "
                 "try again after that"
             )
+        self.hold(url, wait)
 
-    def _failed(self, reason: str, what: str, wait: float | None = None) -> _AskAgainError:
+    def _failed(self, reason: str, what: str) -> _AskAgainError:
         self._count(reason)
-        return _AskAgainError(reason, what, wait)
+        return _AskAgainError(reason, what)
 
     def _count(self, reason: str) -> None:
         SOURCE_ERRORS.labels(self._source, reason).inc()
@@ -214,13 +214,6 @@ class _Pace:
     def hold(self, host: str, seconds: float) -> None:
         with self._lock:
             self._next[host] = max(time.monotonic() + seconds, self._next.get(host, 0.0))
-
-
-def _pause(error: Exception) -> bool | float:
-    """What stamina does after an error: False no further attempt, True the usual back-off, a number these seconds."""
-    if not isinstance(error, _AskAgainError):
-        return False
-    return True if error.wait is None else error.wait
 
 
 def _host(url: str) -> str:

@@ -104,8 +104,7 @@ class Simulator:
         random = _random(self._seed, symbol, f"minutes of day {number}")
         deviation = np.sqrt(truth.variance)
         free = deviation * random.normal(size=MINUTES_A_DAY)
-        share = truth.variance / truth.variance.sum()
-        log_return = free + share * (move - free.sum()) + truth.jump
+        log_return = bridge(free, truth.variance, move) + truth.jump
         end = np.log(truth.previous_close) + np.cumsum(log_return)
         start = end - log_return
         # Extremes of a Brownian path between two known ends (Karatzas and Shreve, 2.8).
@@ -129,6 +128,15 @@ class Simulator:
                 "known_at": pa.array(truth.open_time + np.timedelta64(MINUTE)).cast(TIMESTAMP),
             }
         )
+
+
+def bridge(steps: _Floats, variance: _Floats, total: float) -> _Floats:
+    """Bend independent normal `steps` (n,) of `variance` (n,) so that they sum to `total`.
+
+    If `total` is itself normal with the sum of the variances, what comes out is independent and of `variance` again.
+    """
+    bent: _Floats = steps + variance / variance.sum() * (total - steps.sum())
+    return bent
 
 
 @dataclass(frozen=True)

@@ -126,6 +126,14 @@ def test_absurd_is_measured_within_a_day_not_across_days():
     assert batch.rejected == {"absurd price": 1}
 
 
+def test_an_absurd_price_does_not_make_another_one_believable():
+    """95 moves the median to 6.5, by which 12 would pass; without it the median is 1."""
+    prices = [1.0, 1.0, 12.0, 95.0]
+    batch = cleaned(*(row(m, **dict.fromkeys(("open", "high", "low", "close"), p)) for m, p in enumerate(prices)))
+    assert batch.candles["close"].to_pylist() == [1.0, 1.0]
+    assert batch.rejected == {"absurd price": 2}
+
+
 PRICE = st.sampled_from([0.5, 9.0, 99.0, 100.0, 101.0, 1500.0, 90_000.0, -1.0, 0.0, float("nan"), float("inf"), None])
 ROWS = st.lists(
     st.builds(

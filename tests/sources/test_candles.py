@@ -8,7 +8,7 @@ from bitpredict.market.candles import CANDLE_SCHEMA
 from bitpredict.settings import Settings
 from bitpredict.sources.binance import BinanceRest
 from bitpredict.sources.binance_archive import BinanceArchive
-from bitpredict.sources.candles import ArchiveThenRest, choose_source, collect
+from bitpredict.sources.candles import NOT_YET_PUBLISHED, ArchiveThenRest, choose_source, collect
 from bitpredict.sources.simulated import Simulator
 from bitpredict.storage.contracts import BINANCE_CANDLES
 from tests.support.archive_server import Answer
@@ -80,7 +80,7 @@ def test_days_without_candles_are_named_with_the_reason(folder, put):
 def test_the_newest_day_may_be_missing(folder, put):
     put(day_path("BTCUSDT", date(2023, 5, 8)), day_file("BTCUSDT", date(2023, 5, 8)))
     result = collect(folder, ["BTCUSDT"], midnight(date(2023, 5, 8)), midnight(date(2023, 5, 10)))
-    assert result.missing == [("BTCUSDT", date(2023, 5, 9), "not yet published")]
+    assert result.missing == [("BTCUSDT", date(2023, 5, 9), NOT_YET_PUBLISHED)]
 
 
 def test_nothing_at_all_is_an_empty_table_of_the_same_shape(folder, put):
@@ -214,6 +214,6 @@ def test_downloads_are_kept_below_home(server, put, tmp_path):
 def test_today_of_a_simulated_market_that_has_not_begun():
     before = datetime(2023, 5, 10, 0, 0, 30, tzinfo=UTC)
     result = collect(Simulator(7, now=lambda: before), ["BTCUSDT"], midnight(before.date()), NOW)
-    assert result.missing == [("BTCUSDT", before.date(), "not yet published")]
+    assert result.missing == [("BTCUSDT", before.date(), NOT_YET_PUBLISHED)]
     with pytest.raises(NotYetPublishedError):
         Simulator(7, now=lambda: before).day("BTCUSDT", before.date())

@@ -117,9 +117,10 @@ def test_a_wait_longer_than_a_call_may_is_reported_at_once(answer, says, reason,
     assert counter("errors", reason=reason) == before + 1
 
 
-def test_retry_after_is_waited_for_and_holds_the_other_threads_too(url, client, server):
+@pytest.mark.parametrize("status", [429, 503])
+def test_retry_after_is_waited_for_and_holds_the_other_threads_too(status, url, client, server):
     http = client(attempts=2)
-    server.scripts[FILE] = [Answer(429, headers={"Retry-After": "0.15"})]
+    server.scripts[FILE] = [Answer(status, headers={"Retry-After": "0.15"})]
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(http.get, url)
         while not server.asked:

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from bitpredict.errors import BeforeListingError
-from bitpredict.sources.simulated import EPOCH, JUMPS_A_DAY, Simulator
+from bitpredict.sources.simulated import EPOCH, JUMPS_A_DAY, Simulator, bridge
 from bitpredict.storage.contracts import BINANCE_CANDLES
 
 DAY = date(2023, 11, 6)
@@ -66,6 +66,16 @@ def test_returns_are_independent_normal_steps_of_the_stated_variance(market):
     assert abs(step.var() - 1) < 4 * np.sqrt(2 / step.size)
     lags = [np.corrcoef(step[:-lag], step[lag:])[0, 1] for lag in (1, 2, 60, 1440)]
     assert np.abs(lags).max() < 4 / np.sqrt(step.size)
+
+
+def test_a_bridge_over_a_drawn_total_gives_independent_steps_back():
+    random = np.random.default_rng(0)
+    variance = np.array([1.0, 4.0, 0.25, 9.0])
+    draws = np.sqrt(variance) * random.normal(size=(40_000, 4))
+    totals = np.sqrt(variance.sum()) * random.normal(size=40_000)
+    bent = np.array([bridge(steps, variance, total) for steps, total in zip(draws, totals, strict=True)])
+    np.testing.assert_allclose(bent.sum(axis=1), totals)
+    np.testing.assert_allclose(np.cov(bent.T), np.diag(variance), atol=0.15)
 
 
 def test_a_days_realized_variance_scatters_about_its_true_variance(market):
