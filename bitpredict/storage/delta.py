@@ -29,9 +29,10 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class _Opened:
-    """A table in memory, and what the file of its newest commit looked like."""
+    """A table in memory, the contract that it was checked against, and what its newest commit's file looked like."""
 
     table: DeltaTable
+    contract: Contract
     commit: tuple[int, int | None]
 
 
@@ -70,7 +71,7 @@ class DeltaTables:
             table = opened.table
             before = table.version()
             table.update_incremental()
-            if table.version() == before:
+            if table.version() == before and opened.contract is contract:
                 return table
         else:  # never opened, or deleted and perhaps made anew since
             try:
@@ -85,7 +86,7 @@ class DeltaTables:
 
     def remember(self, contract: Contract, table: DeltaTable) -> None:
         """Keep `table` for the next `open`."""
-        self._opened[contract.table] = _Opened(table, self._commit_file(contract, table))
+        self._opened[contract.table] = _Opened(table, contract, self._commit_file(contract, table))
 
     def commit(self, contract: Contract, action: Callable[[DeltaTable | None], Result]) -> Result:
         """Run `action`, which commits, on the newest version; again when another writer's commit was in its way.
@@ -100,6 +101,11 @@ class DeltaTables:
                 self._opened.pop(contract.table, None)
             time.sleep(random.uniform(0.5, 1.5) * min(0.02 * 2**attempt, 5.0))  # noqa: S311
         return action(self.open(contract))
+
+    def present(self, contract: Contract, files: list[str]) -> int:
+        """How many of the table's `files` are there."""
+        found = self.filesystem(contract).get_file_info(files)
+        return sum(info.type != pafs.FileType.NotFound for info in found)
 
     @contextmanager
     def explained(self, contract: Contract, doing: str) -> Iterator[None]:

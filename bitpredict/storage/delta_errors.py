@@ -22,7 +22,7 @@ _REMEDIES = (
     ("accessdenied", "the S3 keys may not do that there; grant read, write, list and delete on the bucket"),
     ("error sending request", "no S3 server answers; start it or set BITPREDICT_S3_ENDPOINT_URL"),
     ("failed to open local file", _DAMAGED),
-    ("parquet magic bytes", _DAMAGED),
+    ("could not open parquet", _DAMAGED),
     ("json error", _DAMAGED),
 )
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
-from functools import reduce
+from functools import partial, reduce
 from operator import and_
 from typing import Any
 
@@ -79,13 +79,14 @@ class Lake:
                 f"{contract.table} has no column {', '.join(unknown)}; it has {', '.join(contract.schema.names)}"
             )
         schema = pa.schema([contract.schema.field(name) for name in names])
+        chosen = _row_filter(contract, start, end, symbols)
         with self._tables.explained(contract, "read"):
             table = self._tables.open(contract)
             if table is None:
                 return schema.empty_table()
             rows = self._dataset(contract, table, start, end).to_table(
                 columns=list(dict.fromkeys([*names, *_order(contract)])),
-                filter=_row_filter(contract, start, end, symbols),
+                filter=chosen,
             )
         rows = rows.sort_by([(name, "ascending") for name in _order(contract)]).select(names)
         return pa.Table.from_arrays(rows.columns, schema=schema)
@@ -141,17 +142,20 @@ class Lake:
             if self._tables.open(contract) is None:
                 return Maintenance(0, 0, 0, None)
             merged, table = self._tables.commit(contract, _compact)
-            deleted = table.vacuum(
+            # Files that no version names are left by killed writers, or are being written right now.
+            stale = partial(
+                table.vacuum,
                 retention_hours=int(vacuum_after.total_seconds() // 3600),
-                dry_run=False,
                 enforce_retention_duration=False,
-                # Files that no version names are left by killed writers, or are being written right now.
                 full=vacuum_after >= DAY,
             )
+            deleted = self._tables.present(contract, stale(dry_run=True))
+            if deleted:
+                stale(dry_run=False)
             table.create_checkpoint()
             table.cleanup_metadata()
             self._tables.remember(contract, table)
-            return Maintenance(merged["numFilesRemoved"], merged["numFilesAdded"], len(deleted), table.version())
+            return Maintenance(merged["numFilesRemoved"], merged["numFilesAdded"], deleted, table.version())
 
     def _overwrite(self, contract: Contract, there: DeltaTable | None, rows: pa.Table, predicate: str) -> int:
         known = [] if there is None else pa.schema(there.schema()).names
@@ -182,7 +186,7 @@ class Lake:
         if start is not None:
             bounds.append(f"{DAY_COLUMN} >= '{utc(start).date()}'")
         if end is not None:
-            bounds.append(f"{DAY_COLUMN} <= '{utc(end).date()}'")
+            bounds.append(f"{DAY_COLUMN} <= '{(utc(end) - timedelta(microseconds=1)).date()}'")
         return table.to_pyarrow_dataset(
             filesystem=self._tables.filesystem(contract),
             schema=contract.schema.append(pa.field(DAY_COLUMN, pa.date32())),
@@ -210,7 +214,7 @@ def _row_filter(
     if end is not None:
         conditions.append(moment < pa.scalar(utc(end), pa.timestamp("us", "UTC")))
     if symbols is not None:
-        conditions.append(ds.field("symbol").isin(list(symbols)))
+        conditions.append(ds.field("symbol").isin(pa.array(symbols, pa.string())))
     return reduce(and_, conditions) if conditions else None
 
 

@@ -1,0 +1,44 @@
+"""The stores under test, each on every engine that it promises: the same tests run against all of them."""
+
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import Engine
+
+from bitpredict.settings import Settings
+from bitpredict.storage.database import open_database, upgrade
+from bitpredict.storage.lake import Lake
+from tests.support.postgres import postgres_server, postgres_url
+from tests.support.s3 import s3_lake, s3_server
+
+__all__ = ["postgres_server", "postgres_url", "s3_lake", "s3_server"]
+
+
+@pytest.fixture(params=["folder", pytest.param("s3", marks=pytest.mark.slow)])
+def lake_settings(request: pytest.FixtureRequest) -> Settings:
+    """Settings of an empty lake; the environment has them too, for other processes."""
+    if request.param == "s3":
+        request.getfixturevalue("s3_lake")
+    return Settings()
+
+
+@pytest.fixture
+def lake(lake_settings: Settings) -> Lake:
+    return Lake.from_settings(lake_settings)
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
+def database_settings(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """Settings of an empty database without tables; the environment has them too, for other processes."""
+    if request.param == "postgresql":
+        monkeypatch.setenv("BITPREDICT_DATABASE_URL", request.getfixturevalue("postgres_url"))
+    return Settings()
+
+
+@pytest.fixture
+def engine(database_settings: Settings) -> Iterator[Engine]:
+    """A database with its tables."""
+    engine = open_database(database_settings)
+    upgrade(engine)
+    yield engine
+    engine.dispose()
