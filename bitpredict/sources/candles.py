@@ -11,11 +11,12 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import structlog
 
 from bitpredict.errors import AbsentError, BeforeListingError, NotYetPublishedError
 from bitpredict.market.candles import CANDLE_SCHEMA, CandleBatch
-from bitpredict.market.time import DAY, days
+from bitpredict.market.time import DAY, MINUTE, days
 from bitpredict.observability import SOURCE_REJECTED_ROWS
 from bitpredict.settings import Settings
 from bitpredict.sources.binance import BinanceRest
@@ -170,7 +171,8 @@ def collect(
         SOURCE_REJECTED_ROWS.labels(source.name, reason).inc(rows)
     if rejected:
         _log.warning("rows rejected", source=source.name, start=start.isoformat(), end=end.isoformat(), **rejected)
-    return Collected(pa.concat_tables([CANDLE_SCHEMA.empty_table(), *batches]).combine_chunks(), rejected, missing)
+    candles = _known_together(pa.concat_tables([CANDLE_SCHEMA.empty_table(), *batches]).combine_chunks())
+    return Collected(candles, rejected, missing)
 
 
 def _plan(source: CandleSource, symbol: str, wanted: list[date]) -> Iterator[_Piece]:
@@ -217,3 +219,15 @@ def _without_candles(piece: _Piece, fetched: _Fetched) -> Iterator[tuple[date, s
     for day in piece.days:
         if day not in there:
             yield day, fetched.why.get(day, "no candles in its file")
+
+
+def _known_together(candles: pa.Table) -> pa.Table:
+    """Date what was received live by the end of the collection: until then it is in no table.
+
+    Otherwise the symbol that was asked first would seem to be known before the others, and as-of joins between symbols
+    would find nothing of them.
+    """
+    live = pc.greater(candles["known_at"], pc.add(candles["open_time"], pa.scalar(MINUTE)))
+    received = pc.max(candles["known_at"].filter(live))
+    known_at = pc.if_else(live, received, candles["known_at"])
+    return candles.set_column(candles.schema.get_field_index("known_at"), CANDLE_SCHEMA.field("known_at"), known_at)

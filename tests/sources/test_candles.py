@@ -176,6 +176,17 @@ class TestArchiveThenRest:
         assert not result.missing
         assert f"/{day_path('BTCUSDT', date(2023, 5, 10))}" not in server.paths()  # today is never archived
 
+    def test_dates_what_it_received_by_the_end_of_the_collection(self, source, put):
+        archived, live = date(2023, 5, 8), date(2023, 5, 9)
+        for symbol in ("BTCUSDT", "ETHUSDT"):
+            put(day_path(symbol, archived), day_file(symbol, archived, csv(archived, [0])))
+        before = datetime.now(UTC)
+        result = collect(source, ["BTCUSDT", "ETHUSDT"], midnight(archived), midnight(live) + timedelta(days=1))
+        known = result.candles["known_at"].to_pylist()
+        assert known[0] == known[2] == midnight(archived) + timedelta(minutes=1)
+        assert known[1] == known[3]
+        assert before <= known[1] <= datetime.now(UTC)
+
     def test_asks_for_a_hole_of_the_archive_too(self, source, put):
         put(day_path("BTCUSDT", DAY), day_file("BTCUSDT", DAY))
         hole = DAY + timedelta(days=1)
