@@ -21,6 +21,10 @@ FAN_CAPTION = (
     "origin to them widens with the root of time; it is a drawing aid, not a forecast of the path. "
     "What came since was not known to it. The line breaks where minutes are missing or the exchange stood still."
 )
+TRACK_CAPTION = (
+    "At each instant the intervals that were forecast for it one horizon earlier, and the close that came. Crosses are "
+    "closes outside the 90 % interval: one in ten should be, and neighbours share most of their outcome."
+)
 GAP_CAPTION = "Share of each UTC day's minutes that have a candle. Missing minutes stay missing."
 
 CANDLE_WIDTH = timedelta(hours=4)
@@ -47,7 +51,7 @@ def fan_chart(candles: pd.DataFrame, forecasts: pd.DataFrame) -> "Figure":
     longest = max(parse_horizon(name) for name in forecasts["horizon"])
     chart = figure(height=340, top=56)
     for _, rows in forecasts.groupby("origin"):
-        _add_fan(chart, fan(rows))
+        _add_band(chart, fan(rows))
     _add_closes(chart, closes(candles, origin - _HISTORY[longest.name], origin), "close", BLUE, "solid")
     since = candles.loc[candles["open_time"] >= origin, "open_time"]
     if not since.empty:
@@ -56,8 +60,40 @@ def fan_chart(candles: pd.DataFrame, forecasts: pd.DataFrame) -> "Figure":
     _add_intervals(chart, forecasts)
     chart.add_vline(x=_instant(origin), line={"color": GREY, "width": 1, "dash": "dot"})
     chart.update_layout(legend={"entrywidth": 38})
-    chart.update_yaxes(tickformat=",~r", nticks=7)
-    name_axis(chart, f"{plain(base_currency(symbol))} price, {plain(_quote(symbol))}")
+    _name_price(chart, symbol)
+    return _time_axis(chart)
+
+
+def track_chart(candles: pd.DataFrame, forecasts: pd.DataFrame) -> "Figure":
+    """Past forecasts of one symbol and horizon at their target times, against the closes that came.
+
+    Args:
+        candles: the symbol's minutes over the target times; where a target has no close it is not judged.
+    """
+    import plotly.graph_objects as go
+
+    rows = forecasts.sort_values("target_time")
+    price = quantile_prices(rows).assign(time=rows["target_time"])
+    symbol = str(rows["symbol"].iloc[0])
+    chart = figure(height=340, top=56)
+    breaks = price["time"].diff() > 3 * price["time"].diff().median()
+    for i, (_, unbroken) in enumerate(price.groupby(breaks.cumsum())):
+        _add_band(chart, unbroken, named=i == 0)
+    first, last = price["time"].iloc[0], price["time"].iloc[-1]
+    _add_closes(chart, closes(candles, first - MINUTE, last), "close", BLUE, "solid")
+    close = candles.loc[~candles["halted"]].assign(time=candles["open_time"] + MINUTE)[["time", "close"]]
+    judged = price.merge(close, on="time")
+    missed = judged[(judged["close"] < judged["q05"]) | (judged["close"] > judged["q95"])]
+    crosses = go.Scatter(
+        x=_instants(missed["time"]),
+        y=missed["close"].to_numpy(),
+        mode="markers",
+        marker={"color": ORANGE, "symbol": "x-thin", "size": 8, "line": {"width": 1.5, "color": ORANGE}},
+        name=f"outside 90 %: {len(missed):,} of {len(judged):,}",
+        hovertemplate="%{x|%Y-%m-%d %H:%M}: %{y:,.6~r}<extra></extra>",
+    )
+    chart.add_trace(crosses)
+    _name_price(chart, symbol)
     return _time_axis(chart)
 
 
@@ -94,11 +130,9 @@ def candle_chart(candles: pd.DataFrame, width: timedelta = CANDLE_WIDTH) -> "Fig
         showlegend=False,
     )
     chart.add_trace(volume, row=2, col=1)
-    base, quote = plain(base_currency(symbol)), plain(_quote(symbol))
-    chart.update_yaxes(tickformat=",~r", nticks=7, row=1, col=1)
+    _name_price(chart, symbol)
     chart.update_yaxes(nticks=3, row=2, col=1)
-    name_axis(chart, f"{base} price, {quote}")
-    name_axis(chart, f"traded in {width / timedelta(hours=1):g} h, {base}", row=2)
+    name_axis(chart, f"traded in {width / timedelta(hours=1):g} h, {plain(base_currency(symbol))}", row=2)
     chart.update_layout(showlegend=bool((table["minutes"] < expected).any()))
     chart.update_xaxes(rangeslider_visible=False)
     _time_axis(chart)
@@ -142,15 +176,16 @@ def gap_map(presence: pd.DataFrame) -> "Figure":
     return _time_axis(chart)
 
 
-def _add_fan(chart: "Figure", paths: pd.DataFrame) -> None:
+def _add_band(chart: "Figure", paths: pd.DataFrame, *, named: bool = True) -> None:
+    """The 90 % and the 50 % interval between paths of quantile prices, and their median."""
     import plotly.graph_objects as go
 
     time = _instants(paths["time"])
     for low, high, opacity, name in (("q05", "q95", 0.16, "90 %"), ("q25", "q75", 0.3, "50 %")):
         edge = {"x": time, "mode": "lines", "line": {"width": 0}, "hoverinfo": "skip"}
         chart.add_trace(go.Scatter(**edge, y=paths[low].to_numpy(), name=low, showlegend=False))
-        upper = go.Scatter(**edge, y=paths[high].to_numpy(), fill="tonexty", fillcolor=alpha(BLUE, opacity), name=name)
-        chart.add_trace(upper)
+        filled = {"fill": "tonexty", "fillcolor": alpha(BLUE, opacity)}
+        chart.add_trace(go.Scatter(**edge, **filled, y=paths[high].to_numpy(), name=name, showlegend=named))
     median = {"color": BLUE, "width": 1, "dash": "dash"}
     chart.add_trace(
         go.Scatter(x=time, y=paths["q50"].to_numpy(), mode="lines", line=median, hoverinfo="skip", showlegend=False)
@@ -224,5 +259,7 @@ def _instant(moment: pd.Timestamp) -> str:
     return str(_instants(pd.Series([moment]))[0])
 
 
-def _quote(symbol: str) -> str:
-    return symbol.removeprefix(base_currency(symbol))
+def _name_price(chart: "Figure", symbol: str) -> None:
+    base = base_currency(symbol)
+    chart.update_yaxes(tickformat=",~r", nticks=7, row=1, col=1)
+    name_axis(chart, f"{plain(base)} price, {plain(symbol.removeprefix(base))}")

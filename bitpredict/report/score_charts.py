@@ -98,8 +98,8 @@ def coverage_chart(scorecard: pd.DataFrame) -> "Figure":
             facets.chart.add_trace(points, row=row, col=1)
     for nominal in (50, 90):
         facets.chart.add_vline(x=nominal, line={"color": GREY, "width": 1.5, "dash": "dash"})
-    facets.chart.update_xaxes(range=[0, 101], ticksuffix=" %", tickvals=[0, 25, 50, 75, 90])
-    return facets.titled("outcomes inside the interval")
+    facets.chart.update_xaxes(range=[0, 101], tickvals=[0, 25, 50, 75, 90])
+    return facets.titled("outcomes inside the interval, %")
 
 
 def calibration_chart(scored: pd.DataFrame) -> "Figure":

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bitpredict.report.charts import candle_chart, fan_chart, gap_map
+from bitpredict.report.charts import candle_chart, fan_chart, gap_map, track_chart
 from bitpredict.report.score_charts import calibration_chart, coverage_chart, scorecard_chart
 from bitpredict.report.series import bars, calibration, presence, quantile_prices
 from tests.support.stores import (
@@ -83,6 +83,30 @@ def test_a_hole_breaks_the_line(btc):
     (line,) = traces(chart, "close")
     assert np.isnan(line.y).sum() == 80
     assert not line.connectgaps
+
+
+def test_the_track_sets_each_forecast_against_the_close_at_its_target(btc):
+    rows = made_forecasts().query("symbol == 'BTCUSDT' and variant == 'champion' and horizon == '1h'").iloc[:-1]
+    chart = track_chart(btc, rows.sample(frac=1.0, random_state=3))
+    (high,) = traces(chart, "90 %")
+    assert np.array_equal(high.x, wall_clock(rows["target_time"]))
+    assert np.allclose(high.y, quantile_prices(rows)["q95"])
+    known = btc.set_index("open_time")["close"]
+    outside = []
+    for row, price in zip(rows.to_dict("records"), quantile_prices(rows).to_dict("records"), strict=True):
+        close = known.get(row["target_time"] - timedelta(minutes=1))
+        if close is not None and not price["q05"] <= close <= price["q95"]:
+            outside.append(close)
+    crosses = chart.data[-1]
+    assert list(crosses.y) == outside
+    assert crosses.name == f"outside 90 %: {len(outside)} of {len(rows)}"
+    assert 5 < len(outside) < 60
+
+
+def test_the_track_is_cut_where_no_forecast_was_made(btc):
+    rows = made_forecasts().query("symbol == 'BTCUSDT' and variant == 'champion' and horizon == '1h'").iloc[:-1]
+    chart = track_chart(btc, rows.drop(rows.index[100:110]))
+    assert [len(band.x) for band in traces(chart, "90 %")] == [100, 130]
 
 
 def test_candles_are_the_bars_and_hollow_where_minutes_are_missing(btc):

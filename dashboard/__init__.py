@@ -1,0 +1,1 @@
+"""The Streamlit dashboard: reads the stores and draws them; knows nothing of the orchestrator."""

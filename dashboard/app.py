@@ -1,0 +1,17 @@
+"""Start with `streamlit run dashboard/app.py`."""
+
+import streamlit as st
+
+# Drawn here because Streamlit would fetch a named icon from the internet.
+_ICON = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><path d="M14 17 30 4v26z" fill="#2a7fbf"
+opacity=".45"/><path d="M2 22l5-6 4 4 3-3" fill="none" stroke="#2a7fbf" stroke-width="3"/></svg>"""
+
+st.set_page_config(page_title="BitPredict", page_icon=_ICON, layout="wide")
+st.navigation(
+    [
+        st.Page("pages/forecasts.py", title="Forecasts", icon=":material/query_stats:", default=True),
+        st.Page("pages/scorecard.py", title="Scorecard", icon=":material/rule:"),
+        st.Page("pages/data.py", title="Data", icon=":material/database:"),
+    ],
+    position="top",
+).run()
