@@ -1,0 +1,100 @@
+"""The machine's side of `bitpredict doctor`: versions, settings, folder, ports, optional parts."""
+
+import os
+import platform
+import re
+import shutil
+import socket
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from tempfile import TemporaryFile
+
+from pydantic import SecretStr
+
+from bitpredict.cli.finding import Finding, Status
+from bitpredict.settings import Settings
+
+LITTLE_SPACE = 2**30
+SERVICES = {3000: "Dagster's webserver", 8501: "the dashboard"}
+OPTIONAL_PARTS = {
+    "orchestrator": (("dagster",), "demo, backfill, up"),
+    "dashboard": (("streamlit",), "the dashboard"),
+    "network": (("tensorflow-cpu", "tensorflow"), "training the network; serving it works without"),
+}
+_IN_FORCE = {"database_url": "database", "lake_url": "lake", "mlflow_uri": "mlflow", "archive_url": "archive"}
+_PASSWORD = re.compile(r"(?<=://)([^/@:\s]*):\S*@")
+
+
+def versions() -> Finding:
+    """Which Python runs which BitPredict."""
+    detail = f"bitpredict {version('bitpredict')} on Python {platform.python_version()}, {platform.system()}"
+    return Finding("version", Status.OK, detail)
+
+
+def settings_in_force(settings: Settings) -> Iterator[Finding]:
+    """Every setting with its value and where it came from; secrets and passwords masked."""
+    environment = {name.upper() for name in os.environ}
+    for name in type(settings).model_fields:
+        variable = f"BITPREDICT_{name.upper()}"
+        value = getattr(settings, _IN_FORCE.get(name, name))
+        origin = "default"
+        if name in settings.model_fields_set:
+            origin = "environment" if variable in environment else ".env"
+        yield Finding(variable, Status.OK, f"{masked(value)} ({origin})")
+
+
+def masked(value: object) -> str:
+    """`value` as it may be shown: secrets as stars, addresses without their password."""
+    if isinstance(value, SecretStr):
+        return "********" if value.get_secret_value() else "not set"
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    return _PASSWORD.sub(r"\1:***@", str(value)) or "not set"
+
+
+def home(folder: Path) -> Finding:
+    """Whether everything local can be written, or its folder made, and how much room there is."""
+    there = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    try:
+        with TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        problem = f"{there} cannot be written: {error.strerror}"
+        return Finding("home", Status.FAIL, problem, "change its rights or set BITPREDICT_HOME elsewhere")
+    free = shutil.disk_usage(there).free
+    state = "writable" if there == folder else "not made yet"
+    detail = f"{folder} is {state}, {free / 2**30:,.1f} GiB free"
+    if free < LITTLE_SPACE:
+        return Finding("home", Status.WARN, detail, "free some space: a year of two symbols takes about 0.5 GiB")
+    return Finding("home", Status.OK, detail)
+
+
+def ports() -> Iterator[Finding]:
+    """Whether the services of `bitpredict up` find their ports free."""
+    for port, service in SERVICES.items():
+        with socket.socket() as probe:
+            probe.settimeout(0.5)
+            taken = probe.connect_ex(("127.0.0.1", port)) == 0
+        if taken:
+            remedy = "nothing to do if `bitpredict up` runs; otherwise end what listens there"
+            yield Finding(f"port {port}", Status.WARN, f"taken ({service})", remedy)
+        else:
+            yield Finding(f"port {port}", Status.OK, f"free for {service}")
+
+
+def optional_parts() -> Iterator[Finding]:
+    """Which extras are installed."""
+    for extra, (packages, purpose) in OPTIONAL_PARTS.items():
+        if found := [f"{name} {number}" for name in packages if (number := _version(name))]:
+            yield Finding(extra, Status.OK, f"{found[0]} is installed")
+        else:
+            remedy = f"pip install 'bitpredict[{extra}]'"
+            yield Finding(extra, Status.WARN, f"{packages[0]} is not installed: needed for {purpose}", remedy)
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

@@ -1,0 +1,113 @@
+"""The stores' side of `bitpredict doctor`: database, lake, archive, MLflow."""
+
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+
+from bitpredict.cli.checkup import masked
+from bitpredict.cli.finding import Finding, Status
+from bitpredict.cli.rows import LAKE_TABLES
+from bitpredict.cli.stores import database_file
+from bitpredict.errors import BitPredictError, SourceError
+from bitpredict.market.time import DAY, utc
+from bitpredict.settings import Settings
+from bitpredict.sources.http import HttpClient
+from bitpredict.storage.contracts import Contract
+from bitpredict.storage.database import REVISIONS, open_database, schema_state
+from bitpredict.storage.lake import Lake
+
+FILL = "run `bitpredict demo` or `bitpredict backfill --from DAY --to DAY`"
+UPGRADE = "run `bitpredict db upgrade`"
+
+
+def database(settings: Settings) -> Finding:
+    """Whether the database answers, and whether its schema is this version's."""
+    where = masked(settings.database)
+    own = not settings.database_url
+    file = database_file(settings)
+    if file is not None and not file.exists():
+        remedy = f"nothing to do: its first use makes it; {FILL}" if own else UPGRADE
+        return Finding("database", Status.WARN, f"{where} does not exist yet", remedy)
+    try:
+        engine = open_database(settings)
+        state = schema_state(engine)
+        engine.dispose()
+    except BitPredictError as error:
+        return Finding("database", Status.FAIL, str(error))
+    if state.is_current:
+        return Finding("database", Status.OK, f"{where} answers; schema {state.current} is the newest")
+    found = f"{where} has schema {state.current or 'none'}, {REVISIONS[-1]} is needed"
+    if state.is_newer:
+        return Finding("database", Status.FAIL, f"{found}: a newer BitPredict made it", "update BitPredict")
+    if own:
+        return Finding("database", Status.WARN, found, f"nothing to do: its next use upgrades it; or {UPGRADE}")
+    return Finding("database", Status.FAIL, found, UPGRADE)
+
+
+def lake(settings: Settings) -> Iterator[Finding]:
+    """Each table's version and days; the first table that cannot be read ends it, the others would wait as long."""
+    tables = Lake.from_settings(settings)
+    there = 0
+    for contract in LAKE_TABLES.values():
+        check = f"lake {contract.table}"
+        try:
+            if (version := tables.version(contract)) is not None:
+                there += 1
+                yield _lake_table(check, contract, tables, version)
+        except BitPredictError as error:
+            yield Finding(check, Status.FAIL, str(error))
+            return
+    if there < len(LAKE_TABLES):
+        yield Finding("lake", Status.WARN, f"{settings.lake} has {there} of {len(LAKE_TABLES)} tables", FILL)
+
+
+def _lake_table(check: str, contract: Contract, tables: Lake, version: int) -> Finding:
+    days = tables.days(contract)
+    if not days:
+        return Finding(check, Status.WARN, f"version {version}, empty", FILL)
+    rows = tables.read(contract, utc(days[-1]), utc(days[-1]) + DAY, columns=["symbol"]).num_rows
+    span = f"{len(days):,} days from {days[0]} to {days[-1]}{_holes(days)}"
+    return Finding(check, Status.OK, f"version {version}, {span}; {rows:,} rows on the last")
+
+
+def _holes(days: list[date]) -> str:
+    missing = (days[-1] - days[0]).days + 1 - len(days)
+    return f" ({missing:,} days between are missing)" if missing else ""
+
+
+def archive(settings: Settings) -> Finding:
+    """Whether the candles' archive is where the settings say."""
+    if settings.market == "simulated":
+        return Finding("archive", Status.OK, "not used: the market is simulated")
+    if settings.archive.startswith(("http://", "https://")):
+        return _answers("archive", settings.archive, "check BITPREDICT_ARCHIVE_URL and the network")
+    lacking = [
+        symbol for symbol in settings.symbols if not any(Path(settings.archive).glob(f"data/spot/*/klines/{symbol}"))
+    ]
+    if lacking:
+        remedy = (
+            "set BITPREDICT_ARCHIVE_URL to a folder in the layout of data.binance.vision, or change BITPREDICT_SYMBOLS"
+        )
+        return Finding("archive", Status.FAIL, f"{settings.archive} has no klines of {', '.join(lacking)}", remedy)
+    return Finding("archive", Status.OK, f"{settings.archive} has klines of {', '.join(settings.symbols)}")
+
+
+def mlflow_store(settings: Settings) -> Finding:
+    """Whether models can be tracked."""
+    where = masked(settings.mlflow)
+    if settings.mlflow.startswith(("http://", "https://")):
+        return _answers(
+            "mlflow", f"{settings.mlflow.rstrip('/')}/health", "start the server or change BITPREDICT_MLFLOW_URI"
+        )
+    if settings.mlflow.startswith("sqlite:///") and not Path(settings.mlflow.removeprefix("sqlite:///")).exists():
+        return Finding("mlflow", Status.OK, f"{where} does not exist yet; the first training makes it")
+    return Finding("mlflow", Status.OK, where)
+
+
+def _answers(check: str, address: str, remedy: str) -> Finding:
+    client = HttpClient("doctor", timeout=5.0, deadline=10.0, attempts=1)
+    try:
+        there = client.exists(address)
+    except SourceError as error:
+        return Finding(check, Status.FAIL, masked(error), remedy)
+    return Finding(check, Status.OK, f"{masked(address)} answers" + ("" if there else ", though not with 200"))
