@@ -1,0 +1,163 @@
+import json
+import shutil
+import socket
+from importlib.metadata import PackageNotFoundError, version
+
+import pytest
+
+from bitpredict.cli import checkup
+from bitpredict.cli.checkup import masked
+from bitpredict.settings import Settings
+from tests.support.archive_server import Answer, serve
+
+
+def findings(run, *, code=0):
+    result = run("doctor", "--json")
+    assert result.exit_code == code
+    rows = json.loads(result.stdout)
+    assert [list(row) for row in rows] == len(rows) * [["check", "status", "detail", "remedy"]]
+    return {row["check"]: row for row in rows}
+
+
+def test_an_empty_home_is_healthy_and_stays_empty(run, settings):
+    found = findings(run)
+    assert "fail" not in {row["status"] for row in found.values()}
+    assert found["database"]["status"] == "warn"
+    assert "bitpredict demo" in found["lake"]["remedy"]
+    assert found["archive"]["status"] == "ok"
+    assert not settings.home.exists()
+
+
+@pytest.mark.usefixtures("filled")
+def test_filled_stores_are_described(run):
+    found = findings(run)
+    assert found["database"]["status"] == "ok"
+    assert found["lake candles"]["detail"] == (
+        "version 0, 31 days from 2023-12-01 to 2023-12-31; 2,880 rows on the last"
+    )
+    assert "1 of 4 tables" in found["lake"]["detail"]
+
+
+@pytest.mark.usefixtures("filled")
+def test_the_report_for_people_counts_what_is_wrong(run):
+    result = run("doctor")
+    assert result.exit_code == 0
+    assert result.stdout.rstrip().splitlines()[-1].startswith("0 failed, ")
+
+
+def test_settings_are_shown_with_their_origin_and_without_secrets(run, monkeypatch, tmp_path):
+    monkeypatch.setenv("BITPREDICT_S3_SECRET_ACCESS_KEY", "hush-hush")
+    monkeypatch.setenv("BITPREDICT_MLFLOW_URI", "sqlite:////tmp/none.db")
+    (tmp_path / ".env").write_text("BITPREDICT_S3_REGION=eu-west-1\n")
+    found = findings(run)
+    assert found["BITPREDICT_S3_SECRET_ACCESS_KEY"]["detail"] == "******** (environment)"
+    assert found["BITPREDICT_S3_REGION"]["detail"] == "eu-west-1 (.env)"
+    assert found["BITPREDICT_S3_ACCESS_KEY_ID"]["detail"] == "not set (default)"
+    assert found["BITPREDICT_MARKET"]["detail"] == "sample (default)"
+    assert "hush-hush" not in run("doctor").output
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        pytest.param("postgresql://me:secret@host/name", "postgresql://me:***@host/name", id="a database's"),
+        pytest.param("https://me:s:e/c@r@host/x", "https://me:***@host/x", id="a password of all kinds of signs"),
+        pytest.param("http://host:9000/x", "http://host:9000/x", id="a port is no password"),
+        pytest.param("", "not set", id="nothing"),
+    ],
+)
+def test_an_address_is_shown_without_its_password(address, shown):
+    assert masked(address) == shown
+
+
+def test_malformed_settings_are_a_finding_among_the_others(run, monkeypatch):
+    monkeypatch.setenv("BITPREDICT_HTTP_ATTEMPTS", "many")
+    found = findings(run, code=1)
+    assert found["settings"]["status"] == "fail"
+    assert "BITPREDICT_HTTP_ATTEMPTS='many'" in found["settings"]["detail"]
+    assert found["version"]["status"] == "ok"
+
+
+def test_a_home_that_cannot_be_written_fails_with_the_remedy(run, monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("not a folder")
+    monkeypatch.setenv("BITPREDICT_HOME", str(tmp_path / "file" / "home"))
+    found = findings(run, code=1)
+    assert found["home"]["status"] == "fail"
+    assert "BITPREDICT_HOME" in found["home"]["remedy"]
+
+
+def test_little_space_is_a_warning(run, monkeypatch):
+    usage = shutil.disk_usage("/")._replace(free=2**20)
+    monkeypatch.setattr(checkup.shutil, "disk_usage", lambda _: usage)
+    assert findings(run)["home"]["status"] == "warn"
+
+
+def test_a_database_that_does_not_answer_fails(run, monkeypatch):
+    monkeypatch.setenv("BITPREDICT_DATABASE_URL", "postgresql://me:secret@127.0.0.1:9/name")
+    row = findings(run, code=1)["database"]
+    assert row["status"] == "fail"
+    assert "secret" not in row["detail"]
+
+
+def test_a_folder_that_is_no_delta_table_is_named(run, settings: Settings):
+    log = settings.home / "lake" / "candles" / "_delta_log"
+    log.mkdir(parents=True)
+    (log / "00000000000000000000.json").write_text("no json")
+    row = findings(run, code=1)["lake candles"]
+    assert row["status"] == "fail"
+    assert str(settings.home / "lake" / "candles") in row["detail"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "status"),
+    [
+        pytest.param(Answer(200, b""), "ok", id="answers"),
+        pytest.param(Answer(404, b""), "ok", id="has no page at its root"),
+        pytest.param(Answer(500, b""), "fail", id="fails"),
+        pytest.param(Answer(403, b""), "fail", id="refuses"),
+    ],
+)
+def test_an_archive_behind_http_is_asked(run, monkeypatch, answer, status):
+    with serve() as server:
+        server.scripts["/"] = [answer]
+        monkeypatch.setenv("BITPREDICT_MARKET", "archive")
+        monkeypatch.setenv("BITPREDICT_ARCHIVE_URL", f"{server.url}/")
+        row = findings(run, code=int(status == "fail"))["archive"]
+    assert row["status"] == status
+    assert [request.method for request in server.asked] == ["HEAD"]
+
+
+def test_an_archive_folder_without_the_symbols_fails(run, monkeypatch, tmp_path):
+    monkeypatch.setenv("BITPREDICT_ARCHIVE_URL", str(tmp_path))
+    row = findings(run, code=1)["archive"]
+    assert "BTCUSDT, ETHUSDT" in row["detail"]
+    assert "BITPREDICT_ARCHIVE_URL" in row["remedy"]
+
+
+def test_a_tracking_server_is_asked_for_its_health(run, monkeypatch):
+    with serve() as server:
+        server.files["/health"] = b"OK"
+        monkeypatch.setenv("BITPREDICT_MLFLOW_URI", server.url)
+        assert findings(run)["mlflow"]["status"] == "ok"
+    assert findings(run, code=1)["mlflow"]["status"] == "fail"
+
+
+def test_a_taken_port_is_a_warning(run, monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+        monkeypatch.setattr(checkup, "SERVICES", {port: "a service"})
+        assert findings(run)[f"port {port}"]["status"] == "warn"
+    assert findings(run)[f"port {port}"]["status"] == "ok"
+
+
+def test_a_part_that_is_not_installed_says_how_to_get_it(run, monkeypatch):
+    def without_streamlit(package):
+        if package == "streamlit":
+            raise PackageNotFoundError(package)
+        return version(package)
+
+    monkeypatch.setattr(checkup, "version", without_streamlit)
+    found = findings(run)
+    assert found["dashboard"]["status"] == "warn"
+    assert found["dashboard"]["remedy"] == "pip install 'bitpredict[dashboard]'"
+    assert found["orchestrator"]["status"] == "ok"

@@ -1,0 +1,167 @@
+import csv
+import resource
+import stat
+from datetime import UTC, datetime
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from bitpredict.cli import rows
+from bitpredict.cli.files import write_file
+from bitpredict.errors import StorageError
+from bitpredict.storage.contracts import CANDLES
+from bitpredict.storage.database import connect
+from bitpredict.storage.ledger import read_scored, write_outcomes
+from tests.support import stores
+
+NUMBERS = pa.schema([pa.field("n", pa.int64())])
+
+
+def numbers(*batches):
+    return [pa.table({"n": list(batch)}, schema=NUMBERS) for batch in batches]
+
+
+@pytest.mark.usefixtures("filled")
+def test_a_lake_table_comes_out_whole_with_units(run, tmp_path):
+    result = run("export", "candles", "--to", tmp_path / "candles.parquet")
+    exported = pq.read_table(tmp_path / "candles.parquet")
+    expected = stores.real_candles()
+    assert result.exit_code == 0
+    assert result.stdout == f"{len(expected):,} rows of candles written to {tmp_path / 'candles.parquet'}\n"
+    expected = expected.sort_values(["open_time", "symbol"], ignore_index=True)[CANDLES.schema.names]
+    pd.testing.assert_frame_equal(exported.to_pandas(), expected)
+    assert exported.schema.field("volume").metadata[b"unit"] == b"base currency"
+
+
+@pytest.mark.usefixtures("filled")
+def test_days_and_symbols_are_chosen_with_both_days_included(run, tmp_path):
+    arguments = ["--symbols", "btcusdt", "--from", "2023-12-19", "--to-day", "2023-12-20"]
+    run("export", "candles", "--to", tmp_path / "two.csv", *arguments)
+    with (tmp_path / "two.csv").open() as file:
+        found = list(csv.DictReader(file))
+    assert len(found) == 2 * 1440 - 80
+    assert {row["symbol"] for row in found} == {"BTCUSDT"}
+    assert found[0]["open_time"].startswith("2023-12-19 00:00:00")
+    assert found[-1]["open_time"].startswith("2023-12-20 23:59:00")
+
+
+@pytest.mark.usefixtures("filled")
+def test_a_database_table_comes_out_whole_whatever_the_size_of_its_pieces(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(rows, "ROWS_AT_ONCE", 1000)
+    result = run("export", "forecasts", "--to", tmp_path / "forecasts.parquet")
+    assert result.exit_code == 0
+    exported = pq.read_table(tmp_path / "forecasts.parquet")
+    expected = stores.made_forecasts().sort_values("forecast_id", ignore_index=True)
+    assert exported.schema.field("origin").type == pa.timestamp("us", tz="UTC")
+    pd.testing.assert_frame_equal(exported.to_pandas(), expected, check_dtype=False)
+
+
+@pytest.mark.usefixtures("filled")
+def test_database_rows_are_chosen_by_their_own_day(run, tmp_path):
+    run("export", "forecasts", "--to", tmp_path / "f.parquet", "--from", "2023-12-30", "--to-day", "2023-12-30")
+    made = stores.made_forecasts()
+    day = datetime(2023, 12, 30, tzinfo=UTC), datetime(2023, 12, 31, tzinfo=UTC)
+    expected = set(made.loc[(made["origin"] >= day[0]) & (made["origin"] < day[1]), "forecast_id"])
+    assert set(pq.read_table(tmp_path / "f.parquet")["forecast_id"].to_pylist()) == expected
+
+
+@pytest.mark.usefixtures("filled")
+def test_truth_values_and_rows_of_a_joined_table(run, filled, tmp_path):
+    engine = connect(filled)
+    write_outcomes(engine, stores.made_outcomes())
+    run("export", "forecast_outcomes", "--to", tmp_path / "o.csv")
+    exported = pd.read_csv(tmp_path / "o.csv").sort_values("forecast_id", ignore_index=True)
+    scored = read_scored(engine).sort_values("forecast_id", ignore_index=True)
+    assert exported["inside_90"].tolist() == scored["inside_90"].tolist()
+    engine.dispose()
+
+
+@pytest.mark.usefixtures("filled")
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        pytest.param(["prices", "--to", "x.csv"], 1, "candles, price_features, feature_table", id="unknown table"),
+        pytest.param(["candles", "--to", "x.xlsx"], 2, ".parquet", id="another format"),
+        pytest.param(["candles", "--to", "x"], 2, ".parquet", id="no format"),
+        pytest.param(["candles"], 2, "--to", id="no file"),
+        pytest.param(["candles", "--to", "x.csv", "--from", "1.12.2023"], 2, "YYYY-MM-DD", id="malformed day"),
+        pytest.param(["candles", "--to", "x.csv", "--to-day", "2023-02-30"], 2, "YYYY-MM-DD", id="a day that is none"),
+        pytest.param(
+            ["candles", "--to", "x.csv", "--from", "2023-12-05", "--to-day", "2023-12-04"], 2, "after", id="backwards"
+        ),
+        pytest.param(["candles", "--to", "x.csv", "--symbols", "DOGEUSDT"], 1, "BTCUSDT, ETHUSDT", id="unknown symbol"),
+        pytest.param(["candles", "--to", "x.csv", "--from", "2031-01-01"], 1, "2023-12-01 to 2023-12-31", id="no rows"),
+        pytest.param(["scorecard", "--to", "x.csv", "--from", "2023-12-01"], 1, "no day", id="rows without a day"),
+        pytest.param(["forecast_outcomes", "--to", "x.csv", "--symbols", "BTCUSDT"], 1, "symbol", id="without symbol"),
+        pytest.param(["candles", "--to", "none/x.csv"], 1, "is no folder", id="no such folder"),
+    ],
+)
+def test_what_cannot_be_exported_is_refused_and_leaves_no_file(run, tmp_path, arguments, code, says):
+    before = sorted(tmp_path.iterdir())
+    result = run("export", *arguments)
+    assert (result.exit_code, result.stdout) == (code, "")
+    assert result.stderr.startswith("error: ")
+    assert says in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.usefixtures("filled")
+def test_a_file_that_is_there_is_replaced_only_by_force(run, tmp_path):
+    target = tmp_path / "gaps.csv"
+    target.write_text("mine")
+    result = run("export", "data_gaps", "--to", target)
+    assert result.exit_code == 1
+    assert "--force" in result.stderr
+    assert target.read_text() == "mine"
+    assert run("export", "data_gaps", "--to", target, "--force").exit_code == 0
+    assert len(pd.read_csv(target)) == 2
+
+
+@pytest.mark.usefixtures("filled")
+def test_a_folder_is_no_target_even_by_force(run, tmp_path):
+    (tmp_path / "out.csv").mkdir()
+    result = run("export", "data_gaps", "--to", tmp_path / "out.csv", "--force")
+    assert result.exit_code == 1
+    assert "is a folder" in result.stderr
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_a_failure_half_way_leaves_the_old_file_and_nothing_else(tmp_path, suffix):
+    target = tmp_path / f"old{suffix}"
+    target.write_text("old")
+
+    def breaking():
+        yield from numbers([1, 2])
+        raise StorageError("the store went away")
+
+    with pytest.raises(StorageError, match="went away"):
+        write_file(NUMBERS, breaking(), target)
+    assert target.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+@pytest.fixture
+def little_room():
+    """No file may grow beyond 64 KiB: the operating system refuses more, as a full disk does."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (65_536, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.usefixtures("little_room")
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_a_file_for_which_there_is_no_room_is_one_line_and_leaves_nothing(tmp_path, suffix):
+    with pytest.raises(StorageError, match=rf"cannot write .*/n\{suffix}: File too large; make room"):
+        write_file(NUMBERS, numbers(range(500_000)), tmp_path / f"n{suffix}")
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_file_has_the_rights_that_any_new_file_has(tmp_path):
+    (tmp_path / "plain").touch()
+    write_file(NUMBERS, numbers([1], [2, 3]), tmp_path / "n.parquet")
+    assert stat.S_IMODE((tmp_path / "n.parquet").stat().st_mode) == stat.S_IMODE((tmp_path / "plain").stat().st_mode)
+    assert pq.read_table(tmp_path / "n.parquet")["n"].to_pylist() == [1, 2, 3]
