@@ -4,16 +4,16 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import dagster as dg
-from bitpredict.storage.database import connect
 from pydantic import ConfigDict
 from sqlalchemy import Engine
 
 from bitpredict.settings import Settings, load_settings
+from bitpredict.storage.database import connect
 from bitpredict.storage.lake import Lake
 
 if TYPE_CHECKING:
+    from bitpredict.forecasting.mlflow_tracking import Tracking
     from bitpredict.forecasting.store import ModelStore
-
     from bitpredict.sources.candles import CandleSource
 
 
@@ -48,3 +48,9 @@ class Platform(dg.ConfigurableResource):
         from bitpredict.forecasting.store import ModelStore
 
         return ModelStore(self.settings.models)
+
+    @cached_property
+    def tracking(self) -> "Tracking":
+        from bitpredict.forecasting.mlflow_tracking import Tracking
+
+        return Tracking.from_settings(self.settings)

@@ -60,6 +60,8 @@ def trained_models(context: dg.AssetExecutionContext, platform: Platform) -> Ite
     )
     if not trained.models:
         raise dg.Failure(f"nothing could be trained: {'; '.join(trained.untrained)}")
+    for model in trained.models:
+        platform.tracking.log(model)
     write_evaluations(platform.engine, trained.evaluations)
     yield dg.MaterializeResult(
         asset_key="models",
@@ -69,6 +71,7 @@ def trained_models(context: dg.AssetExecutionContext, platform: Platform) -> Ite
             "not trained": list(trained.untrained),
             "origins dropped": dict(trained.dropped),
             "folder": dg.MetadataValue.path(str(platform.models.root)),
+            "MLflow": platform.settings.mlflow,
         },
     )
     yield dg.MaterializeResult(
@@ -100,6 +103,7 @@ def champions(context: dg.AssetExecutionContext, platform: Platform) -> None:
         raise ModelError(f"no evaluation for {', '.join(context.partition_keys)}; materialize model_evaluations first")
     chosen = choose_champion(evaluations)
     write_champions(platform.engine, chosen)
+    platform.tracking.follow(chosen, evaluations)
     context.add_output_metadata(
         {
             "dagster/row_count": len(read_champions(platform.engine)),

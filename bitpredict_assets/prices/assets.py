@@ -9,8 +9,9 @@ import pyarrow as pa
 
 from bitpredict.market.candles import canonical
 from bitpredict.market.gaps import find_gaps, first_expected
+from bitpredict.market.recollected import recollected
 from bitpredict.market.time import MINUTE, floor_minute
-from bitpredict.sources.candles import Collected, collect
+from bitpredict.sources.candles import NOT_YET_PUBLISHED, Collected, collect
 from bitpredict.storage.contracts import BINANCE_CANDLES, CANDLES
 from bitpredict.storage.gap_ledger import read_gaps, reconcile
 from bitpredict_assets.describe import OWNERS, database_columns, lake_columns, line_plot, preview, summary
@@ -44,10 +45,12 @@ def binance_candles(context: dg.AssetExecutionContext, platform: Platform) -> pa
         on_day=lambda symbol, day: context.log.debug(f"{symbol} {day} collected"),
     )
     _require_something(collected)
-    # A symbol that is no longer collected keeps what is stored of it: its days are written again as they are.
-    stored = platform.lake.read(BINANCE_CANDLES, window.start, window.end)
-    others = stored.filter(pa.compute.invert(pa.compute.is_in(stored["symbol"], pa.array(platform.settings.symbols))))
-    table = pa.concat_tables([BINANCE_CANDLES.conform(collected.candles), others])
+    table = recollected(
+        platform.lake.read(BINANCE_CANDLES, window.start, window.end),
+        BINANCE_CANDLES.conform(collected.candles),
+        platform.settings.symbols,
+        {(symbol, day) for symbol, day, why in collected.missing if why == NOT_YET_PUBLISHED},
+    )
     context.add_output_metadata(
         {
             **summary(table, BINANCE_CANDLES),
@@ -61,7 +64,7 @@ def binance_candles(context: dg.AssetExecutionContext, platform: Platform) -> pa
 
 def _require_something(collected: Collected) -> None:
     """A run that found no day at all because none is published yet fails: its partitions must not look made."""
-    waiting = [f"{symbol} {day}" for symbol, day, why in collected.missing if why == "not yet published"]
+    waiting = [f"{symbol} {day}" for symbol, day, why in collected.missing if why == NOT_YET_PUBLISHED]
     if waiting and collected.candles.num_rows == 0:
         raise dg.Failure(f"not published yet: {', '.join(waiting)}; materialize these partitions again later")
 
