@@ -46,7 +46,8 @@ class Contract:
             ContractError: a column is missing, a value cannot be cast, is null, not finite or not positive where it
                 must be, or a key appears twice. The message names the column, the count and the first bad row.
         """
-        missing = [name for name in self.schema.names if name not in table.column_names]
+        there = set(table.column_names)
+        missing = [name for name in self.schema.names if name not in there]
         if missing:
             raise ContractError(f"{self.table} lacks the columns {missing}; it has {table.column_names}")
         try:
@@ -77,8 +78,8 @@ class Contract:
             )
 
     def _refuse(self, table: pa.Table, bad: pa.ChunkedArray, what: str) -> None:
-        rows = table.filter(pc.fill_null(bad, False))
-        if rows.num_rows:
+        if pc.any(bad).as_py():
+            rows = table.filter(pc.fill_null(bad, False))
             first = rows.slice(0, 1).to_pylist()[0]
             raise ContractError(
                 f"{self.table}.{what} in {rows.num_rows} of {table.num_rows} rows, the first is {first}"
