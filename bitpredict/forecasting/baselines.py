@@ -60,7 +60,8 @@ class WeightedVariance:
     weights: Floats
 
     def variance(self, rows: FeatureRows) -> Floats:
-        forecast: Floats = np.einsum("ij,j->i", np.exp(rows.matrix(self.inputs)), self.weights)
+        windows = np.exp(rows.matrix(self.inputs))
+        forecast: Floats = np.einsum("ij,j->i", np.ascontiguousarray(windows), self.weights)
         return forecast
 
     def to_arrays(self) -> Arrays:

@@ -40,8 +40,8 @@ class LogLinear:
     def variance(self, rows: FeatureRows) -> Floats:
         hour, weekday = hour_and_weekday(rows.origin)
         standardized = np.clip((rows.matrix(self.inputs) - self.centre) / self.scale, -self.clip, self.clip)
-        # Not a matrix product: its last bits depend on how many rows are asked for at once.
-        level = np.einsum("ij,j->i", standardized, self.weights) + self.hour[hour] + self.weekday[weekday]
+        # Neither a matrix product nor columns in memory order: their last bits depend on how many rows are asked for.
+        level = np.einsum("ij,j->i", np.ascontiguousarray(standardized), self.weights) + self.hour[hour] + self.weekday[weekday]
         forecast: Floats = np.exp(level + self.intercept)
         return forecast
 

@@ -52,7 +52,8 @@ class Trees:
         lowest = left & (~left + self.ruled_in.dtype.type(1))
         leaf = np.frexp(lowest.astype(np.float64))[1] - 1
         chosen = self.value[np.arange(len(self.value)), leaf]
-        total: Floats = chosen.sum(axis=1) + self.offset
+        # Rows one after the other in memory: else the order of summation depends on how many there are.
+        total: Floats = np.ascontiguousarray(chosen).sum(axis=1) + self.offset
         return total
 
     def to_arrays(self) -> Arrays:
