@@ -73,9 +73,8 @@ class Contract:
         counts = table.group_by(list(self.key)).aggregate([([], "count_all")])
         twice = counts.filter(pc.greater(counts["count_all"], 1))
         if twice.num_rows:
-            raise ContractError(
-                f"{self.table} has {twice.num_rows} keys more than once, the first is {twice.slice(0, 1).to_pylist()[0]}"
-            )
+            first = twice.slice(0, 1).to_pylist()[0]
+            raise ContractError(f"{self.table} has {twice.num_rows} keys more than once, the first is {first}")
 
     def _refuse(self, table: pa.Table, bad: pa.ChunkedArray, what: str) -> None:
         if pc.any(bad).as_py():

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bitpredict.market.gaps import Gap, find_gaps
+from bitpredict.market.gaps import Gap, days_to_repair, find_gaps, first_expected
 from bitpredict.market.time import MINUTE
 from tests.support.candles import archived_day
 
@@ -59,3 +59,38 @@ def test_the_recorded_hole_is_one_gap_of_eighty_minutes(recordings):
     (gap,) = find_gaps(present, MIDNIGHT, MIDNIGHT + timedelta(days=1))
     assert gap == Gap(MIDNIGHT + timedelta(hours=12, minutes=40), MIDNIGHT + timedelta(hours=14))
     assert gap.minutes == 80
+
+
+def _at(day: int, hour: int = 0) -> datetime:
+    return datetime(2023, 11, day, hour, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("present", "traded_before", "expected"),
+    [
+        pytest.param([_at(1)], False, _at(1), id="it begins with the range"),
+        pytest.param([_at(1, 5)], False, _at(1, 5), id="listed within the range"),
+        pytest.param([_at(1, 5)], True, _at(1), id="traded before: the beginning is a gap"),
+        pytest.param([], True, _at(1), id="traded before and nothing here: all of it is a gap"),
+        pytest.param([], False, _at(2), id="never traded: nothing is expected"),
+    ],
+)
+def test_minutes_are_expected_since_the_listing(present, traded_before, expected):
+    minutes = np.array([moment.replace(tzinfo=None) for moment in present], dtype="datetime64[us]")
+    assert first_expected(minutes, _at(1), _at(2), lambda: traded_before) == expected
+
+
+@pytest.mark.parametrize(
+    ("gaps", "ranges"),
+    [
+        pytest.param([], [], id="none"),
+        pytest.param([(_at(3, 4), _at(3, 5))], [(3, 11)], id="a gap and the days whose windows reach it"),
+        pytest.param([(_at(3, 23), _at(4))], [(3, 11)], id="an end at midnight is not in the next day"),
+        pytest.param([(_at(3), _at(4)), (_at(12), _at(13))], [(3, 20)], id="touching ranges are one"),
+        pytest.param([(_at(3), _at(4)), (_at(14), _at(15))], [(3, 11), (14, 22)], id="apart"),
+        pytest.param([(_at(24), _at(25))], [(24, 25)], id="not beyond today"),
+    ],
+)
+def test_days_to_repair(gaps, ranges):
+    days = [(date(2023, 11, first), date(2023, 11, last)) for first, last in ranges]
+    assert days_to_repair(gaps, 8, _at(25, 12)) == days
