@@ -14,7 +14,7 @@ from bitpredict.report.series import presence
 from bitpredict.settings import Settings
 from bitpredict.storage.contracts import BINANCE_CANDLES, CANDLES
 from bitpredict.storage.database import connect
-from bitpredict.storage.evaluations import read_evaluations, read_scorecard
+from bitpredict.storage.evaluations import read_champions, read_evaluations, read_scorecard
 from bitpredict.storage.gap_ledger import read_gaps
 from bitpredict.storage.lake import Lake
 from bitpredict.storage.ledger import latest_forecasts, read_forecasts, read_scored
@@ -46,6 +46,13 @@ def scorecard(settings: Settings) -> pd.DataFrame:
 def evaluations(settings: Settings) -> pd.DataFrame:
     with _database(settings) as engine:
         return read_evaluations(engine)
+
+
+@st.cache_data(ttl=SECONDS, show_spinner=False, hash_funcs=_hash)
+def champions(settings: Settings, month: str) -> pd.DataFrame:
+    """Who serves in a month (its first day), and why."""
+    with _database(settings) as engine:
+        return read_champions(engine, month=month)
 
 
 @st.cache_data(ttl=SECONDS, show_spinner=False, hash_funcs=_hash)

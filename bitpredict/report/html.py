@@ -94,7 +94,7 @@ def write_report(
         span=_span(candles),
         newest=utc_text(forecasts["origin"].max()) if len(forecasts) else "",
         forecasts=forecast_table(forecasts) if len(forecasts) else None,
-        proven=int(forecasts["skill"].notna().sum()),
+        proven=int((forecasts["skill"] > 0).sum()),
         fans=_fans(candles, forecasts),
         fan_caption=charts.FAN_CAPTION,
         scores=[_scores(str(kind), rows) for kind, rows in scorecard.groupby("kind")],

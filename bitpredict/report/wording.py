@@ -55,7 +55,10 @@ def minutes_text(minutes: int) -> str:
 
 
 def skill_text(skill: float | None, sample_size: float | None) -> str:
-    """Skill with the number of origins it was measured on: neither is shown without the other."""
-    if skill is None or pd.isna(skill):
-        return "none proven: the baseline"
+    """Skill with the number of origins it was measured on: neither is shown without the other.
+
+    The baseline has skill 0 over itself: it serves where no other model was proven better.
+    """
+    if skill is None or pd.isna(skill) or skill == 0:
+        return "none proven: the baseline serves"
     return f"{percent_text(skill, signed=True)} (n = {count_text(sample_size)})"

@@ -7,7 +7,7 @@ from bitpredict.report.html import KINDS
 from bitpredict.report.tables import in_order
 from bitpredict.settings import Settings
 from dashboard import queries
-from dashboard.frame import NO_DATA, draw, page, table
+from dashboard.frame import NO_DATA, draw, literal, page, table
 
 _FIRST = ("symbol", "horizon", "model", "sample_size", "qlike", "qlike_without_worst", "skill", "p_value")
 
@@ -20,7 +20,7 @@ def body(settings: Settings) -> None:
     for kind, tab in zip(KINDS, st.tabs([kind.capitalize() for kind in KINDS]), strict=True):
         with tab:
             _kind(settings, kind)
-    st.subheader("Evaluations before serving", anchor=False)
+    st.subheader("Which model serves, and why", anchor=False)
     st.caption(
         "Purged folds at the end of each training span, before the month that the models serve. "
         "Every model that was tried, those that lost among them."
@@ -30,6 +30,8 @@ def body(settings: Settings) -> None:
         st.info("No model has been evaluated yet.")
         return
     month = st.selectbox("Month that the models serve", sorted(tried["month"].unique(), reverse=True))
+    for row in in_order(queries.champions(settings, month)).to_dict("records"):
+        st.markdown(f"**{literal(row['symbol'])} {row['horizon']}**: {literal(row['reason'])}")
     table(in_order(tried[tried["month"] == month], "qlike"), _FIRST)
 
 
