@@ -1,7 +1,7 @@
 """What people see on a terminal: tables of the stores' rows. Pure functions from a frame to a rich table."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable, Mapping
 from itertools import groupby
 from typing import Any
 
@@ -13,9 +13,17 @@ from rich.text import Text
 
 from bitpredict.cli.finding import Finding, Status
 from bitpredict.features.lookahead import PrefixResult
+from bitpredict.forecasting.recipes import BASELINE
 from bitpredict.report.series import quantile_prices
 from bitpredict.report.tables import in_order
-from bitpredict.report.wording import count_text, number_text, p_value_text, percent_text, price_text, utc_text
+from bitpredict.report.wording import (
+    count_text,
+    number_text,
+    p_value_text,
+    percent_text,
+    price_text,
+    utc_text,
+)
 
 PIPE_WIDTH = 160
 """Columns where no terminal says how wide it is: in files and pipes, lines of a table stay whole."""
@@ -58,8 +66,7 @@ def forecast_table(forecasts: pd.DataFrame) -> Table:
             f"{price_text(row['price_q25'])}\n{price_text(row['price_q75'])}",
             f"{price_text(row['price_q05'])}\n{price_text(row['price_q95'])}",
             percent_text(row["p_up"]),
-            Text(f"{row['model']}\n{row['model_version'][:12]}\n")
-            + _served_skill(row["skill"], row["skill_sample_size"]),
+            Text(f"{row['model']}\n{row['model_version'][:12]}\n") + _proof(row),
         )
         table.add_section()
     return table
@@ -148,12 +155,17 @@ def _table(*headers: str) -> Table:
 
 
 def _skill(share: float) -> Text:
-    """Better than the baseline in green, worse in red; a rounded nought is neither."""
+    """Better than the baseline is green, worse red; a nought, rounded as it is shown, is neither."""
     percent = 0.0 if pd.isna(share) else round(100 * share, 1)
     return Text(percent_text(share, signed=True), style="red" if percent < 0 else "green" if percent > 0 else "")
 
 
-def _served_skill(skill: float | None, sample_size: Any) -> Text:
-    if skill is None or pd.isna(skill):
+def _proof(row: Mapping[Hashable, Any]) -> Text:
+    """Why this model serves: its skill with the number of origins, or that the baseline is not beaten."""
+    if row["model"] == BASELINE and row["variant"] == "champion":
         return Text("no proven skill:\nthe baseline serves", style="yellow")
-    return Text.assemble(_skill(skill), f" (n = {count_text(sample_size)})")
+    if row["model"] == BASELINE:
+        return Text("is the baseline")
+    if pd.isna(row["skill"]):
+        return Text("not measured")
+    return Text.assemble(_skill(row["skill"]), f" (n = {count_text(row['skill_sample_size'])})")

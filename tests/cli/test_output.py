@@ -6,6 +6,7 @@ import pytest
 from rich.console import Console
 
 from bitpredict.cli.output import forecast_table, gaps_table, scorecard_table, with_prices
+from bitpredict.forecasting.recipes import BASELINE
 from tests.support import stores
 
 
@@ -21,7 +22,9 @@ def forecast():
     made = stores.made_forecasts()
     newest = made[(made["symbol"] == "BTCUSDT") & (made["horizon"] == "1h") & (made["variant"] == "champion")].tail(1)
     quantiles = {"q05": -0.01, "q25": -0.005, "q50": 0.0, "q75": 0.005, "q95": 0.01}
-    return newest.assign(reference_price=40000.0, p_up=0.523, skill=0.123, skill_sample_size=8640, **quantiles)
+    return newest.assign(
+        model="boosting", reference_price=40000.0, p_up=0.523, skill=0.123, skill_sample_size=8640, **quantiles
+    )
 
 
 def test_a_forecast_is_shown_in_prices_with_its_skill(forecast):
@@ -44,11 +47,24 @@ def test_a_small_price_keeps_digits_that_tell_its_interval_apart(forecast):
     assert "0.09211" in text
 
 
-def test_where_the_baseline_serves_the_table_says_so_instead_of_a_skill(forecast):
-    text = shown(forecast_table(forecast.assign(model=stores.BASELINE, skill=None, skill_sample_size=None)))
-    assert "no proven skill" in text
-    assert "the baseline serves" in text
+@pytest.mark.parametrize(
+    ("variant", "says"),
+    [
+        pytest.param("champion", ("no proven skill:", "the baseline serves"), id="it serves"),
+        pytest.param("baseline", ("is the baseline",), id="another serves"),
+    ],
+)
+def test_the_baseline_has_no_skill_over_itself(forecast, variant, says):
+    text = shown(forecast_table(forecast.assign(model=BASELINE, variant=variant, skill=0.0)))
+    for part in says:
+        assert part in text
     assert "n =" not in text
+
+
+def test_a_skill_that_was_not_measured_is_not_shown_as_nought(forecast):
+    text = shown(forecast_table(forecast.assign(skill=None, skill_sample_size=None)))
+    assert "not measured" in text
+    assert "%" not in text.split("not measured")[1]
 
 
 def test_negative_skill_is_shown_as_such_and_in_red(forecast):
