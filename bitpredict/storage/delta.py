@@ -47,7 +47,8 @@ class DeltaTables:
 
     def __init__(self, root: str, storage_options: Mapping[str, str]) -> None:
         self.root = root.rstrip("/")
-        self.storage_options = dict(storage_options) or None
+        # Ten tries as by default, but never 15 seconds apart: a server that is away is an error within 20 seconds.
+        self.storage_options = {"backoff_config.max_backoff": "2s", **storage_options} if storage_options else None
         self._opened: dict[str, _Opened] = {}
 
     def uri(self, contract: Contract) -> str:
