@@ -56,7 +56,7 @@ def read_folder(folder: Path) -> TrainedModel:
         about = json.loads((folder / DESCRIPTION).read_bytes())
         digest = about.pop("digest")
         model = _rebuild(about, _read_arrays(folder))
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
         raise _damaged(folder, repr(error)) from error
     if digest_of(about) != digest or about["result_digest"] != model.result_digest:
         raise _damaged(folder, "its digest is not that of its content")

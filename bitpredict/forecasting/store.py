@@ -5,6 +5,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -107,10 +108,9 @@ class ModelStore:
             unfinished.rename(path)
             _sync(path.parent)
         except OSError as error:
-            if unfinished.is_dir():
-                shutil.rmtree(unfinished, ignore_errors=True)
-            else:
-                unfinished.unlink(missing_ok=True)
+            shutil.rmtree(unfinished, ignore_errors=True)
+            with suppress(OSError):
+                unfinished.unlink()
             if not path.exists():
                 raise StorageError(f"{path} cannot be written: {error}; free space or check its permissions") from error
 
