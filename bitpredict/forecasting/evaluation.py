@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import reduce
 from typing import Any
 
@@ -93,7 +93,7 @@ def compare(found: Walked, baseline: Walked, horizon: Horizon) -> dict[str, floa
     baseline_loss = metrics.qlike(baseline.realized_variance, baseline.variance)
     inside_90 = metrics.inside(found.log_return, found.quantiles, 0.9)
     low, middle, high = (float(inside_90[third].mean()) for third in _terciles(found.variance))
-    statistic, p_value = significance(loss, baseline_loss, horizon)
+    statistic, p_value = significance(loss, baseline_loss, horizon, ORIGIN_STEP)
     return {
         "qlike": float(loss.mean()),
         "qlike_without_worst": metrics.without_worst(loss, baseline_loss),
@@ -109,9 +109,11 @@ def compare(found: Walked, baseline: Walked, horizon: Horizon) -> dict[str, floa
     }
 
 
-def significance(loss: Floats, baseline_loss: Floats, horizon: Horizon) -> tuple[float | None, float | None]:
+def significance(
+    loss: Floats, baseline_loss: Floats, horizon: Horizon, every: timedelta
+) -> tuple[float | None, float | None]:
     """Diebold-Mariano statistic and p-value, or None twice where the sample is too short for targets that overlap."""
-    lags = metrics.hac_lags(loss.size, horizon.length // ORIGIN_STEP - 1)
+    lags = metrics.hac_lags(loss.size, horizon.length // every - 1)
     if lags is None or loss is baseline_loss or np.array_equal(loss, baseline_loss):
         return None, None
     return metrics.diebold_mariano(loss, baseline_loss, lags)

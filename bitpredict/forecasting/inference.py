@@ -4,7 +4,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,7 @@ from bitpredict.features.minutes import Times
 from bitpredict.forecasting.frame import origins_of
 from bitpredict.forecasting.model import TrainedModel
 from bitpredict.forecasting.recipes import BASELINE
+from bitpredict.market.horizons import Horizon
 from bitpredict.market.time import from_numpy, to_numpy
 from bitpredict.storage.schema import forecasts as forecasts_table
 
@@ -44,7 +45,7 @@ def make_forecasts(
     made_from: str,
     now: datetime,
 ) -> Forecasts:
-    """Forecast every row of `features` with each model that was valid at its origin.
+    """Forecast every row of `features` that is on its horizon's beat, with each model that was valid at its origin.
 
     A forecast is `live` if it is written before its target_time, else `backtest`. Rows with a missing or halted minute
     in the last hour, or a null in what a model reads, are skipped and counted.
@@ -67,7 +68,7 @@ def make_forecasts(
     for model in models:
         groups.setdefault((model.symbol, model.horizon.name), []).append(model)
     for (symbol, horizon), group in groups.items():
-        rows = features[features["symbol"] == symbol]
+        rows = features[(features["symbol"] == symbol) & _on_the_beat(features, group[0].horizon)]
         whole = rows[rows["coverage_60"] >= 1.0]
         _count(skipped, GAP, len(rows) - len(whole))
         chosen = champions[(champions["symbol"] == symbol) & (champions["horizon"] == horizon)]
@@ -83,6 +84,12 @@ def forecast_ids(symbol: str, horizon: str, version: str, origins: Times) -> lis
     with its offset (`2023-12-01T00:00:00+00:00`)."""
     texts = np.datetime_as_string(origins.astype("datetime64[s]"))
     return [hashlib.sha256(f"{symbol}|{text}+00:00|{horizon}|{version}".encode()).hexdigest()[:32] for text in texts]
+
+
+def _on_the_beat(features: pd.DataFrame, horizon: Horizon) -> Bools:
+    """(n,) whether a forecast that far ahead is made at the origin."""
+    beat: Bools = origins_of(features).astype(np.int64) % (horizon.every // timedelta(microseconds=1)) == 0
+    return beat
 
 
 def _serving(rows: pd.DataFrame, group: Sequence[TrainedModel]) -> Iterator[tuple[TrainedModel, Bools]]:

@@ -118,7 +118,7 @@ def _summary(mine: pd.DataFrame, baseline: pd.DataFrame, horizon: Horizon) -> di
         "coverage_90": float(mine["inside_90"].astype(float).mean()),
         "skill": 1.0 - float(loss.mean() / baseline_loss.mean()),
         "pinball_skill": 1.0 - float(mine["pinball"].mean() / baseline["pinball"].mean()),
-        "p_value": significance(loss, baseline_loss, horizon)[1],
+        "p_value": significance(loss, baseline_loss, horizon, horizon.every)[1],
         "champion_share": float((mine["variant"] == "champion").mean()),
         "updated_at": mine["scored_at"].max(),
     }

@@ -6,7 +6,7 @@ from datetime import timedelta
 from bitpredict.errors import BitPredictError
 
 ORIGIN_STEP = timedelta(minutes=5)
-"""A bar forecast is made at every full five minutes, UTC."""
+"""The feature table has a row, and models are trained on an origin, at every full five minutes, UTC."""
 
 QUANTILE_LEVELS = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
 """Levels of the log return's quantiles that a forecast carries: 0.05 to 0.95 is the 90 % interval."""
@@ -18,13 +18,15 @@ class Horizon:
 
     minutes: int
     name: str
+    every: timedelta = ORIGIN_STEP
+    """A forecast is made at the full multiples of this; a day ahead, five minutes later would say the same again."""
 
     @property
     def length(self) -> timedelta:
         return timedelta(minutes=self.minutes)
 
 
-HORIZONS = (Horizon(5, "5m"), Horizon(60, "1h"), Horizon(1440, "1d"))
+HORIZONS = (Horizon(5, "5m"), Horizon(60, "1h"), Horizon(1440, "1d", every=timedelta(hours=1)))
 
 
 def parse_horizon(text: str) -> Horizon:

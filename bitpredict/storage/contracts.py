@@ -50,8 +50,12 @@ class Contract:
         missing = [name for name in self.schema.names if name not in there]
         if missing:
             raise ContractError(f"{self.table} lacks the columns {missing}; it has {table.column_names}")
+        table = table.select(self.schema.names)
+        for column in self.schema:
+            if not column.nullable and (nulls := table[column.name].null_count):
+                raise ContractError(f"{self.table}.{column.name} is null in {nulls} of {table.num_rows} rows")
         try:
-            table = table.select(self.schema.names).cast(self.schema)
+            table = table.cast(self.schema)
         except (pa.ArrowInvalid, ValueError) as error:
             raise ContractError(f"{self.table}: {error}") from error
         for column in self.schema:
@@ -62,8 +66,6 @@ class Contract:
 
     def _check_column(self, table: pa.Table, column: "pa.Field[Any]") -> None:
         values = table[column.name]
-        if not column.nullable and values.null_count:
-            raise ContractError(f"{self.table}.{column.name} is null in {values.null_count} of {table.num_rows} rows")
         if pa.types.is_floating(column.type):
             self._refuse(table, pc.invert(pc.is_finite(values)), f"{column.name} is not finite")
         if column.name in self.positive:

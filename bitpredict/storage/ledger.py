@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from typing import Any
 
 import pandas as pd
-from sqlalchemy import ColumnElement, Engine, and_, func
+from sqlalchemy import ColumnElement, Engine, and_, case, func, or_
 from sqlalchemy import select as sql_select
 
 from bitpredict.storage.database import reading, writing
@@ -14,6 +15,8 @@ from bitpredict.storage.frames import fetch, select
 from bitpredict.storage.schema import forecast_outcomes, forecasts
 from bitpredict.storage.upserts import insert_new, upsert
 
+QUANTILES = ("q05", "q10", "q25", "q50", "q75", "q90", "q95")
+_TO_SCORE = ("forecast_id", "symbol", "horizon", "origin", "target_time", *QUANTILES, "realized_variance")
 _SCORED: dict[str, ColumnElement[Any]] = {
     **{column.name: column for column in forecasts.columns},
     "realized_log_return": forecast_outcomes.c.realized_log_return,
@@ -57,10 +60,37 @@ def read_forecasts(
 
 
 def due_forecasts(engine: Engine, start: datetime, end: datetime) -> pd.DataFrame:
-    """Forecasts with target_time in (start, end]: what the candles of that range decide, scored before or not."""
+    """Forecasts with target_time in (start, end]: what the candles of that range decide, scored before or not.
+
+    Returns:
+        What scoring needs of them: identity, origin, target_time, quantiles and realized_variance.
+    """
     table = forecasts.c
     conditions = [table.target_time > start, table.target_time <= end]
-    return _read(engine, list(forecasts.columns), conditions, [table.target_time, table.forecast_id])
+    return _read(engine, [table[name] for name in _TO_SCORE], conditions, [table.target_time, table.forecast_id])
+
+
+def ledger_faults(engine: Engine, start: datetime, end: datetime) -> dict[str, int]:
+    """Count what must not be in the ledger, of forecasts with origin in [start, end).
+
+    Returns:
+        rows: forecasts looked at; crossing: those with a quantile above the next one; served_twice: symbols, horizons
+        and origins with more than one served forecast of one kind.
+    """
+    table = forecasts.c
+    within = and_(table.origin >= start, table.origin < end)
+    crossing = or_(*(table[lower] > table[upper] for lower, upper in pairwise(QUANTILES)))
+    served = (
+        sql_select(table.origin)
+        .where(within, table.variant == "champion")
+        .group_by(table.kind, table.symbol, table.horizon, table.origin)
+        .having(func.count() > 1)
+        .subquery()
+    )
+    with reading(engine) as connection:
+        counts = connection.execute(sql_select(func.count(), func.count(case((crossing, 1)))).where(within)).one()
+        twice = connection.execute(sql_select(func.count()).select_from(served)).scalar_one()
+    return {"rows": counts[0], "crossing": counts[1], "served_twice": twice}
 
 
 def latest_forecasts(engine: Engine) -> pd.DataFrame:

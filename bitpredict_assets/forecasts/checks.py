@@ -3,16 +3,12 @@
 from collections.abc import Iterable
 
 import dagster as dg
-import numpy as np
-import pandas as pd
 
-from bitpredict.market.horizons import HORIZONS
 from bitpredict.storage.evaluations import read_scorecard
-from bitpredict.storage.ledger import read_forecasts
+from bitpredict.storage.ledger import ledger_faults
 from bitpredict_assets.forecasts.assets import batch_forecasts, scorecard
 from bitpredict_assets.resources import Platform
 
-QUANTILES = ["q05", "q10", "q25", "q50", "q75", "q90", "q95"]
 COVERAGE = (0.85, 0.95)
 
 
@@ -25,25 +21,17 @@ COVERAGE = (0.85, 0.95)
 def forecast_checks(context: dg.AssetCheckExecutionContext, platform: Platform) -> Iterable[dg.AssetCheckResult]:
     """The forecasts of the run's days as they stand in the ledger."""
     window = context.op_execution_context.partition_time_window
-    frame = pd.concat(
-        [
-            read_forecasts(platform.engine, symbol, horizon.name, window.start, window.end)
-            for symbol in platform.settings.symbols
-            for horizon in HORIZONS
-        ]
-    )
-    crossing = frame[(np.diff(frame[QUANTILES].to_numpy(), axis=1) < 0).any(axis=1)]
+    found = ledger_faults(platform.engine, window.start, window.end)
     yield dg.AssetCheckResult(
         check_name="quantiles_ordered",
-        passed=crossing.empty,
-        metadata={"rows": len(frame), "crossing": len(crossing), "models": sorted(crossing["model"].unique())},
+        passed=found["crossing"] == 0,
+        metadata={"rows": found["rows"], "crossing": found["crossing"]},
     )
-    served = frame[frame["variant"] == "champion"].groupby(["symbol", "horizon", "origin"]).size()
     yield dg.AssetCheckResult(
         check_name="one_champion",
-        passed=not (served > 1).any(),
+        passed=found["served_twice"] == 0,
         severity=dg.AssetCheckSeverity.WARN,
-        metadata={"origins served": len(served), "served more than once": int((served > 1).sum())},
+        metadata={"rows": found["rows"], "served more than once": found["served_twice"]},
     )
 
 
