@@ -91,7 +91,7 @@ def scorecard_table(scorecard: pd.DataFrame) -> Table:
         table.add_row(Text(name, style="bold"))
         for row in group:
             table.add_row(
-                f"  {row['model']}",
+                row["model"],
                 count_text(row["sample_size"]),
                 number_text(row["qlike"]),
                 number_text(row["qlike_without_worst"]),

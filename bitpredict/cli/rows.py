@@ -1,20 +1,21 @@
 """Any table of the lake or the database as a stream of Arrow tables, so that years of it fit into little memory."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
-from decimal import Decimal
 from itertools import groupby
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
-from sqlalchemy import Boolean, Column, Double, Engine, Integer, Numeric, Select, Table, select
+from sqlalchemy import Boolean, Column, Dialect, Double, Engine, Integer, Numeric, Select, Table
 
 from bitpredict.errors import BitPredictError
 from bitpredict.features.catalog import FEATURE_TABLE, PRICE_FEATURES
 from bitpredict.market.time import DAY, utc
 from bitpredict.storage.contracts import BINANCE_CANDLES, CANDLES, TIMESTAMP, Contract
 from bitpredict.storage.database import reading
+from bitpredict.storage.frames import select
 from bitpredict.storage.lake import Lake
 from bitpredict.storage.schema import UtcDateTime, metadata
 
@@ -79,17 +80,17 @@ def database_rows(engine: Engine, table: Table, wanted: Selection) -> Iterator[p
         BitPredictError: rows are chosen by a symbol or a day that they do not have.
         StorageError: the database cannot be read.
     """
-    query = _query(table, wanted)
     schema = database_schema(table)
     with reading(engine) as connection:
+        query = _query(table, wanted, engine.dialect)
         for rows in connection.execution_options(yield_per=ROWS_AT_ONCE).execute(query).partitions():
-            columns = [[_plain(value) for value in column] for column in zip(*rows, strict=True)]
-            arrays = [pa.array(values, field.type) for values, field in zip(columns, schema, strict=True)]
+            columns = zip(*rows, strict=True)
+            arrays = [_array(values, field.type) for values, field in zip(columns, schema, strict=True)]
             yield pa.Table.from_arrays(arrays, schema=schema)
 
 
-def _query(table: Table, wanted: Selection) -> Select[Any]:
-    query = select(table).order_by(*table.primary_key)
+def _query(table: Table, wanted: Selection, dialect: Dialect) -> Select[*tuple[Any, ...]]:
+    query = select(table.columns, dialect).order_by(*table.primary_key)
     if wanted.symbols is not None:
         if "symbol" not in table.c:
             raise BitPredictError(f"{table.name} has no column symbol; leave out --symbols")
@@ -110,5 +111,9 @@ def _arrow_type(column: Column[Any]) -> pa.DataType:
     return next((type_ for kind, type_ in kinds if isinstance(column.type, kind)), pa.string())
 
 
-def _plain(value: Any) -> Any:
-    return float(value) if isinstance(value, Decimal) else value
+def _array(values: Sequence[Any], type_: pa.DataType) -> pa.Array:
+    """A column as the drivers give it (`storage.frames.select`): instants as text or microseconds, truth as 0 and 1."""
+    if type_ == TIMESTAMP:
+        moments = np.array(values, "datetime64[us]" if isinstance(values[0], str) else "int64")
+        return pa.array(moments.astype("datetime64[us]")).cast(type_)
+    return pa.array(values).cast(type_) if type_ == pa.bool_() else pa.array(values, type_)

@@ -19,6 +19,9 @@ from bitpredict.storage.gap_ledger import reconcile
 from bitpredict.storage.lake import Lake
 from bitpredict.storage.ledger import write_forecasts
 from tests.support import stores
+from tests.support.postgres import postgres_server, postgres_url
+
+__all__ = ["postgres_server", "postgres_url"]
 
 Run = Callable[..., Result]
 

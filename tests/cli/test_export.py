@@ -11,9 +11,10 @@ import pytest
 from bitpredict.cli import rows
 from bitpredict.cli.files import write_file
 from bitpredict.errors import StorageError
+from bitpredict.settings import Settings
 from bitpredict.storage.contracts import CANDLES
-from bitpredict.storage.database import connect
-from bitpredict.storage.ledger import read_scored, write_outcomes
+from bitpredict.storage.database import connect, open_database, upgrade
+from bitpredict.storage.ledger import write_forecasts, write_outcomes
 from tests.support import stores
 
 NUMBERS = pa.schema([pa.field("n", pa.int64())])
@@ -47,15 +48,46 @@ def test_days_and_symbols_are_chosen_with_both_days_included(run, tmp_path):
     assert found[-1]["open_time"].startswith("2023-12-20 23:59:00")
 
 
-@pytest.mark.usefixtures("filled")
-def test_a_database_table_comes_out_whole_whatever_the_size_of_its_pieces(run, tmp_path, monkeypatch):
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
+def engine(request, monkeypatch):
+    """A database with forecasts and outcomes, which the settings name."""
+    if request.param == "postgresql":
+        monkeypatch.setenv("BITPREDICT_DATABASE_URL", request.getfixturevalue("postgres_url"))
+        upgrade(open_database(Settings()))
+    engine = connect(Settings())
+    write_forecasts(engine, stores.made_forecasts())
+    write_outcomes(engine, stores.made_outcomes())
+    yield engine
+    engine.dispose()
+
+
+@pytest.mark.usefixtures("engine")
+@pytest.mark.parametrize(
+    ("table", "made"),
+    [
+        pytest.param("forecasts", stores.made_forecasts, id="prices and instants"),
+        pytest.param("forecast_outcomes", stores.made_outcomes, id="truth values"),
+    ],
+)
+def test_a_database_table_comes_out_whole_whatever_the_size_of_its_pieces(run, tmp_path, monkeypatch, table, made):
     monkeypatch.setattr(rows, "ROWS_AT_ONCE", 1000)
-    result = run("export", "forecasts", "--to", tmp_path / "forecasts.parquet")
-    assert result.exit_code == 0
-    exported = pq.read_table(tmp_path / "forecasts.parquet")
-    expected = stores.made_forecasts().sort_values("forecast_id", ignore_index=True)
-    assert exported.schema.field("origin").type == pa.timestamp("us", tz="UTC")
-    pd.testing.assert_frame_equal(exported.to_pandas(), expected, check_dtype=False)
+    result = run("export", table, "--to", tmp_path / "all.parquet")
+    assert (result.exit_code, result.stderr) == (0, "")
+    exported = pq.read_table(tmp_path / "all.parquet")
+    expected = made().sort_values("forecast_id", ignore_index=True)
+    assert exported.schema.field("target_time").type == pa.timestamp("us", tz="UTC")
+    pd.testing.assert_frame_equal(exported.to_pandas(), expected[exported.column_names], check_dtype=False)
+
+
+def test_nulls_stay_nulls(run, tmp_path, engine):
+    made = (
+        stores.made_forecasts().head(2).assign(forecast_id=["a", "b"], skill=[None, 0.5], skill_sample_size=[None, 7])
+    )
+    write_forecasts(engine, made)
+    run("export", "forecasts", "--to", tmp_path / "f.parquet")
+    table = pq.read_table(tmp_path / "f.parquet").select(["forecast_id", "skill", "skill_sample_size"])
+    found = {row["forecast_id"]: (row["skill"], row["skill_sample_size"]) for row in table.to_pylist()}
+    assert (found["a"], found["b"]) == ((None, None), (0.5, 7))
 
 
 @pytest.mark.usefixtures("filled")
@@ -65,17 +97,6 @@ def test_database_rows_are_chosen_by_their_own_day(run, tmp_path):
     day = datetime(2023, 12, 30, tzinfo=UTC), datetime(2023, 12, 31, tzinfo=UTC)
     expected = set(made.loc[(made["origin"] >= day[0]) & (made["origin"] < day[1]), "forecast_id"])
     assert set(pq.read_table(tmp_path / "f.parquet")["forecast_id"].to_pylist()) == expected
-
-
-@pytest.mark.usefixtures("filled")
-def test_truth_values_and_rows_of_a_joined_table(run, filled, tmp_path):
-    engine = connect(filled)
-    write_outcomes(engine, stores.made_outcomes())
-    run("export", "forecast_outcomes", "--to", tmp_path / "o.csv")
-    exported = pd.read_csv(tmp_path / "o.csv").sort_values("forecast_id", ignore_index=True)
-    scored = read_scored(engine).sort_values("forecast_id", ignore_index=True)
-    assert exported["inside_90"].tolist() == scored["inside_90"].tolist()
-    engine.dispose()
 
 
 @pytest.mark.usefixtures("filled")
