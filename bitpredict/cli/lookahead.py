@@ -24,7 +24,7 @@ def lookahead(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Compute stored days' features again with the future cut off: a feature that changes looks ahead; exit with 1."""
+    """Look for features that see the future: those that change when later candles are cut off; exit with 1 for any."""
     from bitpredict.cli.output import console, lookahead_table, progress_console
     from bitpredict.cli.records import to_json
     from bitpredict.errors import BitPredictError
