@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 
 from bitpredict.features.catalog import FEATURE_TABLE, PRICE_FEATURES
 from bitpredict.market.time import DAY, MINUTE, utc
-from bitpredict.report.series import presence
+from bitpredict.report.series import QUANTILES, presence
 from bitpredict.settings import Settings
 from bitpredict.storage.contracts import BINANCE_CANDLES, CANDLES
 from bitpredict.storage.database import connect
@@ -23,9 +23,10 @@ SECONDS = 10
 """How old an answer from the database may be."""
 
 DAYS_SHOWN = 366
-SCORED_DAYS = 92
+SCORED_DAYS = 31
 
 _TABLES = (BINANCE_CANDLES, CANDLES, PRICE_FEATURES, FEATURE_TABLE)
+_CALIBRATION = ("variant", "realized_log_return", *QUANTILES)
 _hash = {Settings: lambda settings: settings.model_dump_json()}
 
 
@@ -68,16 +69,17 @@ def served(settings: Settings, symbol: str, horizon: str, start: datetime, end: 
         return read_forecasts(engine, symbol, horizon, start, end, "champion")
 
 
-@st.cache_data(ttl=10 * 60, show_spinner=False, hash_funcs=_hash)
+@st.cache_data(ttl=10 * 60, max_entries=4, show_spinner="Reading outcomes", hash_funcs=_hash)
 def served_outcomes(settings: Settings, kind: str, until: datetime) -> pd.DataFrame:
     """Served forecasts of one kind with their outcomes, origins in the last `SCORED_DAYS` days before `until`."""
     with _database(settings) as engine:
-        scored = read_scored(engine, kind=kind, start=until - SCORED_DAYS * DAY, end=until + MINUTE)
+        start, end = until - SCORED_DAYS * DAY, until + MINUTE
+        scored = read_scored(engine, kind=kind, start=start, end=end, columns=_CALIBRATION)
     return scored[scored["variant"] == "champion"]
 
 
 def tables(settings: Settings) -> pd.DataFrame:
-    """The lake's tables: name, what it holds, version, how many days, first and last."""
+    """The lake's tables: name, version, how many days, first and last, what it holds."""
     lake = Lake.from_settings(settings)
     rows = []
     for contract in _TABLES:
@@ -85,11 +87,11 @@ def tables(settings: Settings) -> pd.DataFrame:
         rows.append(
             {
                 "table": contract.table,
-                "holds": contract.description,
                 "version": lake.version(contract),
                 "days": len(days),
                 "first day": days[0] if days else None,
                 "last day": days[-1] if days else None,
+                "holds": contract.description,
             }
         )
     return pd.DataFrame(rows).astype({"version": "Int64"})

@@ -22,7 +22,7 @@ FAN_CAPTION = (
     "What came since was not known to it. The line breaks where minutes are missing or the exchange stood still."
 )
 TRACK_CAPTION = (
-    "At each instant the intervals that were forecast for it one horizon earlier, and the close that came. Crosses are "
+    "At each instant the intervals that were forecast for it one horizon earlier, and the close that came. Dots are "
     "closes outside the 90 % interval: one in ten should be, and neighbours share most of their outcome."
 )
 GAP_CAPTION = "Share of each UTC day's minutes that have a candle. Missing minutes stay missing."
@@ -84,15 +84,15 @@ def track_chart(candles: pd.DataFrame, forecasts: pd.DataFrame) -> "Figure":
     close = candles.loc[~candles["halted"]].assign(time=candles["open_time"] + MINUTE)[["time", "close"]]
     judged = price.merge(close, on="time")
     missed = judged[(judged["close"] < judged["q05"]) | (judged["close"] > judged["q95"])]
-    crosses = go.Scatter(
+    misses = go.Scatter(
         x=_instants(missed["time"]),
         y=missed["close"].to_numpy(),
         mode="markers",
-        marker={"color": ORANGE, "symbol": "x-thin", "size": 8, "line": {"width": 1.5, "color": ORANGE}},
+        marker={"color": ORANGE, "size": 5},
         name=f"outside 90 %: {len(missed):,} of {len(judged):,}",
         hovertemplate="%{x|%Y-%m-%d %H:%M}: %{y:,.6~r}<extra></extra>",
     )
-    chart.add_trace(crosses)
+    chart.add_trace(misses)
     _name_price(chart, symbol)
     return _time_axis(chart)
 
@@ -133,7 +133,8 @@ def candle_chart(candles: pd.DataFrame, width: timedelta = CANDLE_WIDTH) -> "Fig
     _name_price(chart, symbol)
     chart.update_yaxes(nticks=3, row=2, col=1)
     name_axis(chart, f"traded in {width / timedelta(hours=1):g} h, {plain(base_currency(symbol))}", row=2)
-    chart.update_layout(showlegend=bool((table["minutes"] < expected).any()))
+    if (table["minutes"] == expected).all():
+        chart.update_layout(showlegend=False, margin={"t": 24})
     chart.update_xaxes(rangeslider_visible=False)
     _time_axis(chart)
     chart.update_xaxes(title_text=None, row=1, col=1)
@@ -166,7 +167,7 @@ def gap_map(presence: pd.DataFrame) -> "Figure":
         xgap=1,
         ygap=3,
     )
-    chart = figure(height=110 + 34 * len(share))
+    chart = figure(height=140 + 34 * len(share), top=64)
     chart.add_trace(cells)
     for _, colour, name in _PRESENCE:
         swatch = {"symbol": "square", "size": 12, "color": colour}
@@ -181,7 +182,7 @@ def _add_band(chart: "Figure", paths: pd.DataFrame, *, named: bool = True) -> No
     import plotly.graph_objects as go
 
     time = _instants(paths["time"])
-    for low, high, opacity, name in (("q05", "q95", 0.16, "90 %"), ("q25", "q75", 0.3, "50 %")):
+    for low, high, opacity, name in (("q05", "q95", 0.2, "90 %"), ("q25", "q75", 0.35, "50 %")):
         edge = {"x": time, "mode": "lines", "line": {"width": 0}, "hoverinfo": "skip"}
         chart.add_trace(go.Scatter(**edge, y=paths[low].to_numpy(), name=low, showlegend=False))
         filled = {"fill": "tonexty", "fillcolor": alpha(BLUE, opacity)}

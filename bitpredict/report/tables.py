@@ -50,7 +50,7 @@ def forecast_table(forecasts: pd.DataFrame) -> Table:
             f"{price['q05']}\n{price['q95']}",
             percent_text(row["p_up"]),
             str(row["model"]),
-            skill_text(row["skill"], row["skill_sample_size"]).replace(" (", "\n(").replace(": ", ":\n"),
+            skill_text(row["skill"], row["skill_sample_size"]).replace(" (", "\n(").replace(", ", ",\n", 1),
             f"{row['kind']}\n{row['provenance']}",
         )
         for row, price in zip(ordered.to_dict("records"), _prices(ordered), strict=True)
@@ -76,7 +76,7 @@ def in_words(forecast: pd.DataFrame) -> str:
     return (
         f"{price['q50']} at {utc_text(row['target_time'])}; 50 %: {price['q25']} to {price['q75']}; "
         f"90 %: {price['q05']} to {price['q95']}; P(up) {percent_text(row['p_up'])}; "
-        f"{row['model']}, skill {skill_text(row['skill'], row['skill_sample_size'])}"
+        f"{row['model']}, skill: {skill_text(row['skill'], row['skill_sample_size'])}"
     )
 
 
@@ -131,7 +131,7 @@ def evaluation_table(evaluations: pd.DataFrame) -> Table:
             p_value_text(row["p_value"]),
             percent_text(row["coverage_50"]),
             percent_text(row["coverage_90"]),
-            " / ".join(percent_text(row[f"coverage_90_{tercile}"], 0) for tercile in ("low", "middle", "high")),
+            " / ".join(percent_text(row[f"coverage_90_{t}"], 0).removesuffix(" %") for t in ("low", "middle", "high")),
         )
         for row in in_order(evaluations, "qlike").to_dict("records")
     ]
@@ -149,7 +149,7 @@ def evaluation_table(evaluations: pd.DataFrame) -> Table:
         "#p",
         "#inside\n50 %",
         "#inside\n90 %",
-        "#in low / middle /\nhigh volatility",
+        "#90 % in low / middle /\nhigh volatility, %",
     )
 
 

@@ -21,8 +21,9 @@ def percent_text(share: float | None, digits: int = 1, *, signed: bool = False) 
     """0.123 as `12.3 %`; a dash where there is no number."""
     if share is None or not math.isfinite(share):
         return NOTHING
-    sign = "+" if signed else ""
-    return f"{100 * share:{sign},.{digits}f} %".replace("-", _MINUS)
+    percent = round(100 * share, digits) + 0.0  # nothing reads as -0.0
+    sign = "+" if signed and percent else ""
+    return f"{percent:{sign},.{digits}f} %".replace("-", _MINUS)
 
 
 def count_text(number: float | None) -> str:
@@ -60,5 +61,5 @@ def skill_text(skill: float | None, sample_size: float | None) -> str:
     The baseline has skill 0 over itself: it serves where no other model was proven better.
     """
     if skill is None or pd.isna(skill) or skill == 0:
-        return "none proven: the baseline serves"
+        return "none proven, the baseline serves"
     return f"{percent_text(skill, signed=True)} (n = {count_text(sample_size)})"

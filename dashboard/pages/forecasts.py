@@ -64,7 +64,7 @@ def _card(row: "pd.Series") -> None:
     skill = skill_text(row["skill"], row["skill_sample_size"])
     st.caption(
         f"From {price_text(float(row['reference_price']))} at {utc_text(row['origin'])}. "
-        f"P(up) {percent_text(row['p_up'])}. Model {literal(row['model'])}, skill {literal(skill)}. "
+        f"P(up) {percent_text(row['p_up'])}. Model {literal(row['model'])}, skill: {literal(skill)}. "
         f"{literal(row['kind'].capitalize())}, inputs {literal(row['provenance'])}."
     )
 

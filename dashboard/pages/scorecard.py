@@ -51,6 +51,7 @@ def _kind(settings: Settings, kind: str) -> None:
     outcomes = queries.served_outcomes(settings, kind, card["scored_to"].max().to_pydatetime())
     if not outcomes.empty:
         st.subheader("Are the served distributions right?", anchor=False)
+        st.caption(f"Served forecasts of the last {queries.SCORED_DAYS} days that have an outcome.")
         draw(score_charts.calibration_chart(outcomes), f"Calibration, {kind}", score_charts.CALIBRATION_CAPTION)
 
 

@@ -67,7 +67,7 @@ def test_cards_show_the_newest_served_forecast_of_every_horizon():
     assert [metric.value for metric in test.metric] == [f"{price:,.1f}" for price in prices["q50"]]
     for low, high in zip(prices["q05"], prices["q95"], strict=True):
         assert f"90 %: {low:,.1f} to {high:,.1f}" in said(test)
-    assert said(test).replace("\\", "").count("skill +8.1 % (n = 4,032)") == 2
+    assert said(test).replace("\\", "").count("skill: +8.1 % (n = 4,032)") == 2
     assert said(test).count("none proven") == 1
     assert "sample" in said(test)
 

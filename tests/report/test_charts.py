@@ -97,9 +97,9 @@ def test_the_track_sets_each_forecast_against_the_close_at_its_target(btc):
         close = known.get(row["target_time"] - timedelta(minutes=1))
         if close is not None and not price["q05"] <= close <= price["q95"]:
             outside.append(close)
-    crosses = chart.data[-1]
-    assert list(crosses.y) == outside
-    assert crosses.name == f"outside 90 %: {len(outside)} of {len(rows)}"
+    misses = chart.data[-1]
+    assert list(misses.y) == outside
+    assert misses.name == f"outside 90 %: {len(outside)} of {len(rows)}"
     assert 5 < len(outside) < 60
 
 

@@ -28,6 +28,8 @@ def test_prices_have_six_significant_digits(price, text):
         (0.1234, False, "12.3 %"),
         (0.1234, True, "+12.3 %"),
         (-0.05, True, "\N{MINUS SIGN}5.0 %"),
+        (0.0, True, "0.0 %"),
+        (-0.0004, True, "0.0 %"),
         (None, False, "\N{EN DASH}"),
         (float("nan"), True, "\N{EN DASH}"),
     ],
@@ -50,8 +52,8 @@ def test_p_values(p, text):
 
 def test_skill_never_comes_without_its_sample_size():
     assert wording.skill_text(0.081, 4032) == "+8.1 % (n = 4,032)"
-    assert wording.skill_text(0.0, 4032) == "none proven: the baseline serves"
-    assert wording.skill_text(float("nan"), pd.NA) == "none proven: the baseline serves"
+    assert wording.skill_text(0.0, 4032) == "none proven, the baseline serves"
+    assert wording.skill_text(float("nan"), pd.NA) == "none proven, the baseline serves"
 
 
 def test_instants_are_shown_in_utc():
