@@ -10,6 +10,7 @@ from bitpredict.features.minutes import Times
 from bitpredict.features.windows import Floats
 from bitpredict.forecasting.frame import FeatureRows, TrainingFrame
 from bitpredict.forecasting.recipe import Arrays
+from bitpredict.forecasting.threads import one_thread_algebra
 
 _HOUR = 3_600_000_000
 _DAY = 24 * _HOUR
@@ -41,8 +42,8 @@ class LogLinear:
         hour, weekday = hour_and_weekday(rows.origin)
         standardized = np.clip((rows.matrix(self.inputs) - self.centre) / self.scale, -self.clip, self.clip)
         # Neither a matrix product nor columns in memory order: their last bits depend on how many rows are asked for.
-        level = np.einsum("ij,j->i", np.ascontiguousarray(standardized), self.weights) + self.hour[hour] + self.weekday[weekday]
-        forecast: Floats = np.exp(level + self.intercept)
+        level = np.einsum("ij,j->i", np.ascontiguousarray(standardized), self.weights)
+        forecast: Floats = np.exp(level + self.hour[hour] + self.weekday[weekday] + self.intercept)
         return forecast
 
     def debiased(self, factor: float) -> Self:
@@ -85,8 +86,9 @@ def fit_log_linear(train: TrainingFrame, inputs: tuple[str, ...], *, penalty: fl
     log_variance = np.log(train.realized_variance)
     mean, level = design.mean(axis=0), float(log_variance.mean())
     design -= mean
-    normal = design.T @ design + penalty * np.eye(design.shape[1])
-    solution = np.linalg.lstsq(normal, design.T @ (log_variance - level), rcond=None)[0]
+    with one_thread_algebra():
+        normal = design.T @ design + penalty * np.eye(design.shape[1])
+        solution = np.linalg.lstsq(normal, design.T @ (log_variance - level), rcond=None)[0]
     k = len(inputs)
     return LogLinear(
         inputs=inputs,

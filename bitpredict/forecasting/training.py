@@ -15,7 +15,6 @@ from bitpredict.forecasting.history import History, usable
 from bitpredict.forecasting.model import TrainedModel, digest_of, version_of
 from bitpredict.forecasting.recipe import Recipe
 from bitpredict.forecasting.store import ModelStore
-from bitpredict.forecasting.threads import one_thread_algebra
 from bitpredict.market.horizons import ORIGIN_STEP, Horizon
 from bitpredict.market.time import DAY, from_numpy
 from bitpredict.storage.schema import model_evaluations
@@ -66,14 +65,13 @@ def train_month(
         dropped = max(dropped, without, key=lambda reasons: sum(reasons.values()))
     versions = {recipe.name: _version(recipe, past, horizon) for recipe in recipes}
     missing = tuple(recipe for recipe in recipes if not store.exists(versions[recipe.name]))
-    with one_thread_algebra():
-        rows = _evaluations(past, horizon, recipes, frames, versions, store, now)
-        if missing:
-            store.save_frame(past)
-        for recipe in missing:
-            model = _fit(recipe, versions[recipe.name], past, frames[recipe.name])
-            (row,) = (row for row in rows if row["model"] == recipe.name)
-            store.save(replace(model, metrics={name: row[name] for name in METRICS}))
+    rows = _evaluations(past, horizon, recipes, frames, versions, store, now)
+    if missing:
+        store.save_frame(past)
+    for recipe in missing:
+        model = _fit(recipe, versions[recipe.name], past, frames[recipe.name])
+        (row,) = (row for row in rows if row["model"] == recipe.name)
+        store.save(replace(model, metrics={name: row[name] for name in METRICS}))
     models = tuple(store.load(version) for version in versions.values())
     return TrainedMonth(models, _table(rows), dropped, tuple(recipe.name for recipe in missing))
 

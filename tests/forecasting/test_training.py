@@ -1,0 +1,101 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from bitpredict.errors import ModelError
+from bitpredict.forecasting.history import history
+from bitpredict.forecasting.recipes import RECIPES
+from bitpredict.forecasting.store import ModelStore
+from bitpredict.forecasting.training import train_month
+from bitpredict.market.horizons import parse_horizon
+from bitpredict.storage.schema import model_evaluations
+from tests.forecasting.conftest import MONTH, NOW, QUICK_RECIPES, SMALL
+from tests.forecasting.test_history import doubled_after
+
+HOUR = parse_horizon("1h")
+FEW = QUICK_RECIPES[:4]
+
+
+@pytest.fixture
+def store(tmp_path) -> ModelStore:
+    return ModelStore(tmp_path / "models")
+
+
+def learnt(trained) -> dict[str, str]:
+    return {model.version: model.result_digest for model in trained.models}
+
+
+def test_a_month_gives_one_stored_version_a_recipe_and_their_comparison(trained):
+    assert [model.name for model in trained.models] == [recipe.name for recipe in QUICK_RECIPES]
+    assert list(trained.fitted) == [recipe.name for recipe in QUICK_RECIPES]
+    table = trained.evaluations
+    assert list(table.columns) == [column.name for column in model_evaluations.columns]
+    assert table["model_version"].tolist() == [model.version for model in trained.models]
+    assert table["sample_size"].nunique() == 1
+    required = [column.name for column in model_evaluations.columns if not column.nullable]
+    assert table[required].notna().all().all()
+    losses = table.set_index("model")["qlike"]
+    assert losses["seasonal_har"] < losses["random_walk"]
+    for model in trained.models:
+        assert model.valid_from.isoformat() == "2023-12-01T00:00:00+00:00"
+        assert model.trained_to.isoformat() < "2023-11-30T23:00"
+        assert model.metrics["qlike"] == losses[model.name]
+
+
+def test_the_same_training_gives_the_same_versions_and_the_same_results(trained, past, store):
+    again = train_month(past, HOUR, QUICK_RECIPES, store, NOW)
+    assert again.fitted == trained.fitted
+    assert learnt(again) == learnt(trained)
+    assert again.evaluations.equals(trained.evaluations)
+
+
+def test_what_is_there_is_not_trained_again(past, store, monkeypatch):
+    first = train_month(past, HOUR, FEW, store, NOW)
+
+    def refuse(_self, _train):
+        raise AssertionError("trained again")
+
+    for recipe in FEW:
+        monkeypatch.setattr(type(recipe), "fit", refuse)
+    second = train_month(past, HOUR, FEW, store, NOW.replace(year=2025))
+    assert second.fitted == ()
+    assert learnt(second) == learnt(first)
+    assert second.evaluations.equals(first.evaluations)  # evaluated_at too
+
+
+def test_a_new_recipe_is_trained_beside_those_that_are_there(past, store):
+    first = train_month(past, HOUR, FEW, store, NOW)
+    second = train_month(past, HOUR, (*FEW, SMALL), store, NOW)
+    assert second.fitted == ("boosting",)
+    assert learnt(first).items() < learnt(second).items()
+    assert len(second.evaluations) == 5
+
+
+def test_the_future_changes_neither_versions_nor_results(past, features, candles, store, tmp_path):
+    other = history(
+        doubled_after(features, "origin", ["log_rv_5", "log_rv_60", "trades_60"]),
+        doubled_after(candles, "open_time", ["close"]),
+        "BTCUSDT",
+        MONTH,
+    )
+    first = train_month(past, HOUR, FEW, store, NOW)
+    second = train_month(other, HOUR, FEW, ModelStore(tmp_path / "other"), NOW)
+    assert learnt(second) == learnt(first)
+    assert second.evaluations.equals(first.evaluations)
+
+
+def test_too_short_a_history_is_no_history(past, store):
+    short = replace(past, table=past.table.slice(past.table.num_rows - 5 * 288))
+    with pytest.raises(ModelError, match=r"BTCUSDT 1h has 1428 usable origins before 2023-12-01 and needs 1440"):
+        train_month(short, HOUR, FEW, store, NOW)
+    assert store.versions() == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("horizon", ["5m", "1d"])
+def test_the_other_horizons_train_too(past, store, horizon):
+    trained = train_month(past, parse_horizon(horizon), RECIPES, store, NOW)
+    losses = trained.evaluations["qlike"]
+    assert np.isfinite(losses).all()
+    assert (trained.evaluations["p_value"].isna() == (horizon == "1d") | (losses.index == 2)).all()
