@@ -2,8 +2,6 @@
 
 import dagster as dg
 
-from bitpredict_assets.partitions import daily, monthly
-
 _prices = dg.AssetSelection.assets("binance_candles", "candles", "data_gaps")
 _features = dg.AssetSelection.assets("price_features", "feature_table")
 _forecasts = dg.AssetSelection.assets("batch_forecasts", "forecast_outcomes")
@@ -11,35 +9,30 @@ _forecasts = dg.AssetSelection.assets("batch_forecasts", "forecast_outcomes")
 prices_and_features = dg.define_asset_job(
     "prices_and_features",
     selection=_prices | _features,
-    partitions_def=daily,
     description="Candles, the gap ledger and features of the chosen days.",
 )
 
 models = dg.define_asset_job(
     "models",
     selection=dg.AssetSelection.assets("models", "model_evaluations", "champions"),
-    partitions_def=monthly,
     description="Train the chosen months on what came before them, evaluate, choose champions.",
 )
 
 forecasts_and_scores = dg.define_asset_job(
     "forecasts_and_scores",
     selection=_forecasts | dg.AssetSelection.assets("scorecard"),
-    partitions_def=daily,
     description="Forecasts of the chosen days, outcomes that are due, the scorecard.",
 )
 
 today = dg.define_asset_job(
     "today",
     selection=_prices | _features | _forecasts,
-    partitions_def=daily,
     description="The current day from prices to forecasts.",
 )
 
 repair = dg.define_asset_job(
     "repair",
     selection=_prices | _features,
-    partitions_def=daily,
     description="Fetch days with open gaps again and recompute every day whose windows reach them.",
 )
 

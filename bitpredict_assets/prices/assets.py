@@ -1,21 +1,19 @@
 """One-minute candles: as received, canonical, and the ledger of what is missing."""
 
 from datetime import UTC, datetime, timedelta
-from functools import partial
 
 import dagster as dg
 import pandas as pd
 import pyarrow as pa
 
 from bitpredict.market.candles import canonical
-from bitpredict.market.gaps import find_gaps, first_expected
 from bitpredict.market.recollected import recollected
-from bitpredict.market.time import MINUTE, floor_minute
 from bitpredict.sources.candles import NOT_YET_PUBLISHED, Collected, collect
 from bitpredict.storage.contracts import BINANCE_CANDLES, CANDLES
 from bitpredict.storage.gap_ledger import read_gaps, reconcile
 from bitpredict_assets.describe import OWNERS, database_columns, lake_columns, line_plot, preview, summary
 from bitpredict_assets.partitions import daily
+from bitpredict_assets.prices.missing import missing_minutes, over_by_now
 from bitpredict_assets.resources import Platform
 
 GAP_SOURCE = "binance"
@@ -108,18 +106,16 @@ def _close_plot(table: pa.Table) -> dg.MarkdownMetadataValue:
     owners=OWNERS,
     tags={"domain": "prices", "layer": "quality"},
     metadata={"dagster/column_schema": database_columns("data_gaps")},
-    ins={"candles": dg.AssetIn(metadata={"columns": ["symbol", "open_time", "provenance"]})},
+    ins={"candles": dg.AssetIn(metadata={"columns": ["symbol", "open_time"]})},
 )
 def data_gaps(context: dg.AssetExecutionContext, platform: Platform, candles: pa.Table) -> None:
     """The ledger of missing minutes: what ought to be there since a symbol's first candle and is not."""
     window = context.partition_time_window
     now = datetime.now(UTC)
-    end = min(window.end, floor_minute(now) - MINUTE)
+    end = over_by_now(window.end)
     missing: dict[str, int] = {}
     for symbol in platform.settings.symbols:
-        rows = candles.filter(pa.compute.equal(candles["symbol"], symbol))["open_time"].to_numpy()
-        start = first_expected(rows, window.start, end, partial(_traded_before, platform, symbol, window.start))
-        gaps = find_gaps(rows, start, end) if start < end else []
+        gaps = missing_minutes(platform.lake, candles, symbol, window.start, end)
         reconcile(platform.engine, symbol, GAP_SOURCE, window.start, max(end, window.start), gaps, now=now)
         missing[symbol] = sum(gap.minutes for gap in gaps)
     ledger: pd.DataFrame = read_gaps(platform.engine)
@@ -131,7 +127,3 @@ def data_gaps(context: dg.AssetExecutionContext, platform: Platform, candles: pa
             "preview": preview(ledger),
         }
     )
-
-
-def _traded_before(platform: Platform, symbol: str, start: datetime) -> bool:
-    return platform.lake.read(CANDLES, end=start, columns=["open_time"], symbols=[symbol]).num_rows > 0
