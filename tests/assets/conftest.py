@@ -1,0 +1,87 @@
+"""The graph's calendar is the sample's (see tests.support.graph); its stores are each test's own."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+
+from bitpredict.settings import Settings
+from bitpredict.storage.database import connect
+from bitpredict.storage.lake import Lake
+from tests.support.graph import Ran, at_home, run_job
+from tests.support.klines import day_file, day_path
+
+PutDay = Callable[[str, date, str | None], None]
+
+
+@dataclass(frozen=True)
+class Made:
+    """A home with what a run made; shared, so only to be read or copied."""
+
+    settings: Settings
+    ran: Ran
+
+    @property
+    def lake(self) -> Lake:
+        return Lake.from_settings(self.settings)
+
+
+@pytest.fixture
+def lake(settings: Settings) -> Lake:
+    return Lake.from_settings(settings)
+
+
+@pytest.fixture
+def engine(settings: Settings) -> Iterator[Engine]:
+    engine = connect(settings)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def priced(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """Prices of 2023-11-02 to 2023-11-12 from the sample, made by one run."""
+    with at_home(tmp_path_factory.mktemp("priced")) as settings:
+        ran = run_job("prices_and_features", "2023-11-02", "2023-11-12", ["binance_candles", "candles", "data_gaps"])
+    return Made(settings, ran)
+
+
+@pytest.fixture(scope="session")
+def featured(priced: Made, tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """The same with the features of the last two days: the first that have their whole look-back."""
+    with at_home(tmp_path_factory.mktemp("featured")) as settings:
+        shutil.copytree(priced.settings.home, settings.home)
+        ran = run_job("prices_and_features", "2023-11-11", "2023-11-12", ["price_features", "feature_table"])
+    return Made(settings, ran)
+
+
+@pytest.fixture
+def with_prices(priced: Made, settings: Settings) -> Settings:
+    """The test's own home, with those prices."""
+    shutil.copytree(priced.settings.home, settings.home)
+    return settings
+
+
+@pytest.fixture
+def with_features(featured: Made, settings: Settings) -> Settings:
+    """The test's own home, with those prices and features."""
+    shutil.copytree(featured.settings.home, settings.home)
+    return settings
+
+
+@pytest.fixture
+def put_day(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PutDay:
+    """Put a symbol's day (CSV lines, by default a whole quiet day) into an archive that the graph then reads."""
+    folder = tmp_path / "archive"
+    monkeypatch.setenv("BITPREDICT_ARCHIVE_URL", str(folder))
+
+    def put(symbol: str, day: date, content: str | None = None) -> None:
+        file = folder / day_path(symbol, day)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(day_file(symbol, day, content))
+
+    return put
