@@ -20,6 +20,8 @@ REVISIONS = ("0001",)
 VERSION_TABLE = "bitpredict_version"
 """Our own name: MLflow and Dagster keep an `alembic_version` of theirs, and may share the database."""
 
+MIGRATIONS = Path(__file__).parent / "migrations"
+
 BUSY_SECONDS = 30
 _LOCK = 0x6269747072656469  # any constant: the key of PostgreSQL's advisory lock
 
@@ -76,7 +78,7 @@ def open_database(settings: Settings) -> Engine:
         if url.get_backend_name() == "sqlite":
             return _open_sqlite(url)
         return create_engine(url, pool_pre_ping=True, hide_parameters=True)
-    except (ArgumentError, NoSuchModuleError, ImportError) as error:
+    except (ArgumentError, NoSuchModuleError, ImportError, ValueError) as error:
         raise SettingsError(
             f"BITPREDICT_DATABASE_URL is not usable ({error}); write for example postgresql://user:password@host/name"
         ) from error
@@ -105,8 +107,7 @@ def upgrade(engine: Engine) -> None:
     from alembic.config import Config
 
     config = Config()
-    folder = Path(__file__).parent / "migrations"
-    config.set_main_option("script_location", str(folder).replace("%", "%%"))
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     with writing(engine, "upgrade", alone=True) as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "head")

@@ -88,21 +88,23 @@ def _plain(column: ColumnElement[Any], dialect: Dialect) -> ColumnElement[Any]:
 
 
 def _encode(table: Table, column: Column[Any], values: "pd.Series[Any]", dialect: Dialect) -> list[Any]:
+    def refuse(bad: Any, of: "pd.Series[Any]", what: str) -> None:
+        if found := of[np.asarray(bad, dtype="bool")].tolist():
+            raise ContractError(
+                f"{table.name}.{column.name} {what} in {len(found)} of {len(values)} rows, the first is {found[0]!r}"
+            )
+
     null = values.isna().to_numpy(dtype="bool")
+    if not column.nullable:
+        refuse(null, values, "is null")
     present = values[~null]
     try:
-        faults = [] if column.nullable else [(null, values, "is null")]
-        faults += [(np.asarray(bad, dtype="bool"), present, what) for bad, what in _faults(column, present)]
-        for bad, of, what in faults:
-            if bad.any():
-                raise ContractError(
-                    f"{table.name}.{column.name} {what} in {bad.sum()} of {len(values)} rows, "
-                    f"the first is {of[bad].iloc[0]!r}"
-                )
+        for bad, what in _faults(column, present):
+            refuse(bad, present, what)
         encoded = _convert(column, present, dialect)
+    except ContractError:
+        raise
     except (TypeError, ValueError, ArithmeticError) as error:
-        if isinstance(error, ContractError):
-            raise
         raise ContractError(f"{table.name}.{column.name}: {error}") from error
     if len(encoded) == len(values):
         return encoded
@@ -113,15 +115,16 @@ def _encode(table: Table, column: Column[Any], values: "pd.Series[Any]", dialect
 def _faults(column: Column[Any], values: "pd.Series[Any]") -> Iterator[tuple[Any, str]]:
     """What one database would refuse and the other store: rows at fault, and why."""
     if isinstance(column.type, UtcDateTime):
-        naive = not isinstance(values.dtype, pd.DatetimeTZDtype)
-        yield [naive and getattr(value, "tzinfo", None) is None for value in values] if naive else [], "has no timezone"
+        if not isinstance(values.dtype, pd.DatetimeTZDtype):
+            yield [getattr(value, "tzinfo", None) is None for value in values], "has no timezone"
     elif isinstance(column.type, (Double, Numeric)):
         yield ~np.isfinite(values.to_numpy(dtype="float64")), "is not finite"
     elif isinstance(column.type, Integer):
         numbers = values.to_numpy(dtype="float64")
         yield numbers != np.rint(numbers), "is not a whole number"
     elif isinstance(column.type, Boolean):
-        yield [not isinstance(value, (bool, np.bool_)) for value in values], "is not true or false"
+        if values.dtype != "bool":
+            yield [not isinstance(value, (bool, np.bool_)) for value in values], "is not true or false"
     else:
         distinct = pd.unique(values)  # few texts are in many rows
         yield values.isin([value for value in distinct if not isinstance(value, str)]), "is not text"

@@ -81,7 +81,7 @@ def made_forecasts(
         "provenance": "observed",
         "skill": np.where(unproven, np.nan, 0.1),
         "skill_sample_size": pd.Series(np.where(unproven, None, 4032)).astype("Int64"),
-        "written_at": pd.Timestamp("2023-06-01 10:00:00.123456", tz="UTC"),
+        "written_at": pd.Timestamp("2023-06-01 10:00:00.123456", tz="UTC").as_unit("us"),
     }
     return pd.DataFrame({**made, **columns})[[column.name for column in forecasts.columns]]
 
@@ -98,6 +98,6 @@ def made_outcomes(of: pd.DataFrame, **columns: object) -> pd.DataFrame:
         "inside_90": random.random(len(of)) < 0.9,
         "qlike": random.random(len(of)),
         "pinball": random.random(len(of)),
-        "scored_at": pd.Timestamp("2023-06-02", tz="UTC"),
+        "scored_at": pd.Timestamp("2023-06-02", tz="UTC").as_unit("us"),
     }
     return pd.DataFrame({**made, **columns})[[column.name for column in forecast_outcomes.columns]]
