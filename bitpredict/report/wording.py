@@ -61,5 +61,5 @@ def skill_text(skill: float | None, sample_size: float | None) -> str:
     The baseline has skill 0 over itself: it serves where no other model was proven better.
     """
     if skill is None or pd.isna(skill) or skill == 0:
-        return "none proven, the baseline serves"
+        return "no proven skill: the baseline serves"
     return f"{percent_text(skill, signed=True)} (n = {count_text(sample_size)})"

@@ -1,0 +1,60 @@
+"""What `demo` and `backfill` show of a run of the graph: its progress, and what came out of it."""
+
+from datetime import date
+
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from bitpredict.cli.output import console, forecast_table, scorecard_table
+from bitpredict.settings import Settings
+from bitpredict_assets.instance import prepare_dagster_home
+
+
+def run_graph(settings: Settings, first: date, last: date) -> None:
+    """Run every job for the days `first` to `last`.
+
+    Raises:
+        BitPredictError: days outside the calendar, or a run failed.
+    """
+    out = console()
+    prepare_dagster_home(settings)
+    out.print(f"{', '.join(settings.symbols)}, {first} to {last}, market {settings.market}, into {settings.home}")
+    import dagster as dg
+
+    from bitpredict_assets.graph import run_stage, stages
+
+    plan = stages(first, last)
+    with dg.DagsterInstance.get() as instance:
+        for number, stage in enumerate(plan, start=1):
+            title = f"{number}/{len(plan)} {stage.job} {stage.first} to {stage.last}"
+            with _progress(out) as progress:
+                task = progress.add_task(title, total=None, now="")
+                seconds = run_stage(stage, instance, lambda text, t=task: progress.update(t, now=text[:60]))
+            out.print(f"[green]✓[/green] {title} [dim]{seconds:.0f} s[/dim]")
+
+
+def _progress(out: Console) -> Progress:
+    """What moves while a stage runs; it leaves no trace, and is not drawn where no terminal is."""
+    now = TextColumn("[dim]{task.fields[now]}")
+    description = TextColumn("{task.description}")
+    return Progress(
+        SpinnerColumn(), description, now, TimeElapsedColumn(), console=out, transient=True, disable=not out.is_terminal
+    )
+
+
+def show_results(settings: Settings) -> None:
+    """Print the newest forecasts and the scorecard, and write the report."""
+    from bitpredict.report.collect import write_report_of
+    from bitpredict.storage.database import connect
+    from bitpredict.storage.evaluations import read_scorecard
+    from bitpredict.storage.ledger import latest_forecasts
+
+    out, engine = console(), connect(settings)
+    latest = latest_forecasts(engine)
+    if latest.empty:
+        out.print("No forecasts yet: a month is forecast by models of the months before it, so backfill further.")
+        return
+    out.print(forecast_table(latest))
+    out.print(scorecard_table(read_scorecard(engine)))
+    path = write_report_of(settings, settings.home / "report.html")
+    out.print(f"Report with charts, opens without a server: [bold]{path}[/bold]", soft_wrap=True)
