@@ -68,7 +68,7 @@ def test_cards_show_the_newest_served_forecast_of_every_horizon():
     for low, high in zip(prices["q05"], prices["q95"], strict=True):
         assert f"90 %: {low:,.1f} to {high:,.1f}" in said(test)
     assert said(test).replace("\\", "").count("skill: +8.1 % (n = 4,032)") == 2
-    assert said(test).count("none proven") == 1
+    assert said(test).count("no proven skill") == 1
     assert "sample" in said(test)
 
 

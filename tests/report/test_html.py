@@ -97,7 +97,7 @@ def test_every_forecast_stands_in_the_table_in_prices(page):
     low, high = (one["reference_price"] * np.exp(one[q]) for q in ("q05", "q95"))
     assert rows[1][4] == f"{low:,.1f}\n{high:,.1f}"
     assert rows[1][7] == "+8.1 %\n(n = 4,032)"
-    assert rows[2][6:8] == ["seasonal_har", "none proven,\nthe baseline serves"]
+    assert rows[2][6:8] == ["seasonal_har", "no proven skill: the baseline serves"]
     assert "4 of 6 come from a model that has beaten the baseline before" in " ".join(page.text)
 
 

@@ -52,8 +52,8 @@ def test_p_values(p, text):
 
 def test_skill_never_comes_without_its_sample_size():
     assert wording.skill_text(0.081, 4032) == "+8.1 % (n = 4,032)"
-    assert wording.skill_text(0.0, 4032) == "none proven, the baseline serves"
-    assert wording.skill_text(float("nan"), pd.NA) == "none proven, the baseline serves"
+    assert wording.skill_text(0.0, 4032) == "no proven skill: the baseline serves"
+    assert wording.skill_text(float("nan"), pd.NA) == "no proven skill: the baseline serves"
 
 
 def test_instants_are_shown_in_utc():
