@@ -14,7 +14,7 @@ from bitpredict.forecasting.frame import FeatureRows, TrainingFrame
 from bitpredict.forecasting.log_linear import LogLinear, debias
 from bitpredict.forecasting.recipe import Arrays, Fitted, Parameters
 from bitpredict.forecasting.ridge import INPUTS, Ridge
-from bitpredict.forecasting.threads import tree_threads
+from bitpredict.forecasting.threads import one_thread
 from bitpredict.forecasting.trees import Trees, from_nodes
 from bitpredict.market.horizons import Horizon
 
@@ -62,7 +62,7 @@ class Boosting:
     least_rows_a_leaf: int = 2000
     l2: float = 5.0
     feature_share: float = 0.5
-    blocks: int = 4
+    blocks: int = 3
 
     def parameters(self, horizon: Horizon) -> Parameters:
         own = ("learning_rate", "trees", "leaves", "least_rows_a_leaf", "l2", "feature_share", "blocks")
@@ -96,7 +96,7 @@ class Boosting:
             random_state=self.seed,
         )
         inputs = self.inputs(train.horizon)
-        with tree_threads(len(train)):
+        with one_thread():
             regressor.fit(train.rows.matrix(inputs), train.realized_variance / ridge.variance(train.rows))
         grown = [stage[0].nodes for stage in regressor._predictors]
         return BoostedRidge(inputs, ridge, from_nodes(grown, float(regressor._baseline_prediction.item())))

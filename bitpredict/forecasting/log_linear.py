@@ -10,7 +10,7 @@ from bitpredict.features.minutes import Times
 from bitpredict.features.windows import Floats
 from bitpredict.forecasting.frame import FeatureRows, TrainingFrame
 from bitpredict.forecasting.recipe import Arrays
-from bitpredict.forecasting.threads import one_thread_algebra
+from bitpredict.forecasting.threads import one_thread
 
 _HOUR = 3_600_000_000
 _DAY = 24 * _HOUR
@@ -86,7 +86,7 @@ def fit_log_linear(train: TrainingFrame, inputs: tuple[str, ...], *, penalty: fl
     log_variance = np.log(train.realized_variance)
     mean, level = design.mean(axis=0), float(log_variance.mean())
     design -= mean
-    with one_thread_algebra():
+    with one_thread():
         normal = design.T @ design + penalty * np.eye(design.shape[1])
         solution = np.linalg.lstsq(normal, design.T @ (log_variance - level), rcond=None)[0]
     k = len(inputs)

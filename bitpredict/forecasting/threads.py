@@ -1,27 +1,17 @@
-"""How many threads a fit uses, so that what it learns does not depend on the machine and small fits stay quick."""
+"""How many threads a fit uses: one, so that what it learns and how long it takes do not depend on the neighbours."""
 
 from contextlib import AbstractContextManager
 from typing import Any
 
 
-def one_thread_algebra() -> AbstractContextManager[Any]:
-    """One thread for matrix products: with several, their last bits depend on how many there are."""
-    return _limit("blas", 1)
+def one_thread() -> AbstractContextManager[Any]:
+    """Hold the numerical libraries that are loaded by now to one thread.
 
-
-def tree_threads(rows: int) -> AbstractContextManager[Any]:
-    """One thread for growing trees on few rows, where waiting for the others costs more than they bring.
-
-    How many there are does not change the trees: each feature's histogram is summed by one of them.
+    With several, the last bits of a matrix product depend on how many there are, and trees (whose bits do not) grow
+    six times slower as soon as something else wants a core: each of the thousands of short steps waits for the last
+    thread. Symbols and horizons are what can be trained side by side.
     """
-    return _limit("openmp", 1 if rows < _FEW_ROWS else None)
-
-
-_FEW_ROWS = 30_000
-
-
-def _limit(library: str, threads: int | None) -> AbstractContextManager[Any]:
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-    limits: AbstractContextManager[Any] = threadpool_limits(limits=threads, user_api=library)
+    limits: AbstractContextManager[Any] = threadpool_limits(limits=1)
     return limits
