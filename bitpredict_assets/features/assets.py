@@ -1,7 +1,5 @@
 """Features as they were known at each origin."""
 
-from datetime import timedelta
-
 import dagster as dg
 import pyarrow as pa
 
@@ -9,9 +7,8 @@ from bitpredict.features.catalog import FEATURE_SET_VERSION, FEATURE_TABLE, PRIC
 from bitpredict.features.table import feature_table as join_features
 from bitpredict.features.table import price_features as compute_features
 from bitpredict_assets.describe import OWNERS, lake_columns, line_plot, summary
+from bitpredict_assets.freshness import late
 from bitpredict_assets.partitions import LOOKBACK_DAYS, daily, reaching_back
-
-_late = dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=26), warn_window=timedelta(hours=3))
 
 
 @dg.asset(
@@ -47,7 +44,7 @@ def price_features(context: dg.AssetExecutionContext, candles: pa.Table) -> pa.T
     owners=OWNERS,
     tags={"domain": "features"},
     code_version=FEATURE_SET_VERSION,
-    freshness_policy=_late,
+    freshness_policy=late,
     metadata={"dagster/column_schema": lake_columns(FEATURE_TABLE)},
     ins={"price_features": dg.AssetIn(partition_mapping=reaching_back(1))},
     io_manager_key="lake",

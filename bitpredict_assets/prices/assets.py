@@ -1,6 +1,6 @@
 """One-minute candles: as received, canonical, and the ledger of what is missing."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import dagster as dg
 import pandas as pd
@@ -12,12 +12,12 @@ from bitpredict.sources.candles import NOT_YET_PUBLISHED, Collected, collect
 from bitpredict.storage.contracts import BINANCE_CANDLES, CANDLES
 from bitpredict.storage.gap_ledger import read_gaps, reconcile
 from bitpredict_assets.describe import OWNERS, database_columns, lake_columns, line_plot, preview, summary
+from bitpredict_assets.freshness import late
 from bitpredict_assets.partitions import daily
 from bitpredict_assets.prices.missing import missing_minutes, over_by_now
 from bitpredict_assets.resources import Platform
 
 GAP_SOURCE = "binance"
-_late = dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=26), warn_window=timedelta(hours=3))
 
 
 @dg.asset(
@@ -28,7 +28,7 @@ _late = dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=26), warn_win
     kinds={"deltalake", "binance"},
     owners=OWNERS,
     tags={"domain": "prices", "layer": "raw"},
-    freshness_policy=_late,
+    freshness_policy=late,
     metadata={"dagster/column_schema": lake_columns(BINANCE_CANDLES)},
     io_manager_key="lake",
 )
@@ -75,7 +75,7 @@ def _require_something(collected: Collected) -> None:
     kinds={"deltalake", "table"},
     owners=OWNERS,
     tags={"domain": "prices", "layer": "canonical"},
-    freshness_policy=_late,
+    freshness_policy=late,
     metadata={"dagster/column_schema": lake_columns(CANDLES)},
     io_manager_key="lake",
 )

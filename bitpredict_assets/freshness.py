@@ -1,0 +1,13 @@
+"""How old a table may be. An open market is collected every few minutes; where the calendar ended, nothing is late."""
+
+from datetime import timedelta
+
+import dagster as dg
+
+from bitpredict.settings import load_settings
+
+late = (
+    dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=26), warn_window=timedelta(hours=3))
+    if load_settings().calendar()[1] is None
+    else None
+)
