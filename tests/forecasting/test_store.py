@@ -2,6 +2,7 @@ import json
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -109,6 +110,16 @@ def test_a_store_that_cannot_be_written_says_so(tmp_path, ridge_model):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(StorageError, match="free space"):
         ModelStore(tmp_path / "file").save(ridge_model)
+
+
+def test_several_at_once_leave_one_whole_version(store, ridge_model, past):
+    with ThreadPoolExecutor(8) as pool:
+        folders = set(pool.map(store.save, [ridge_model] * 24))
+        frames = set(pool.map(store.save_frame, [past] * 4))
+    assert folders == {store.folder(ridge_model.version)}
+    assert store.load(ridge_model.version).result_digest == ridge_model.result_digest
+    assert sorted(path.name for path in store.root.iterdir()) == sorted([ridge_model.version, "frames"])
+    assert {path.name for path in (store.root / "frames").iterdir()} == {path.name for path in frames}
 
 
 def test_a_full_disk_leaves_nothing_behind(store, ridge_model, monkeypatch):

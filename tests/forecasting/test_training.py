@@ -1,15 +1,23 @@
+import signal
+import subprocess
+import sys
 from dataclasses import replace
+from datetime import date
+from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from bitpredict.errors import ModelError
-from bitpredict.forecasting.history import history
+from bitpredict.forecasting.history import History, history
 from bitpredict.forecasting.recipes import RECIPES
 from bitpredict.forecasting.store import ModelStore
 from bitpredict.forecasting.training import train_month
 from bitpredict.market.horizons import parse_horizon
+from bitpredict.market.time import utc
 from bitpredict.storage.schema import model_evaluations
+from tests.conftest import ROOT
 from tests.forecasting.conftest import MONTH, NOW, QUICK_RECIPES, SMALL
 from tests.forecasting.test_history import doubled_after
 
@@ -90,6 +98,49 @@ def test_too_short_a_history_is_no_history(past, store):
     with pytest.raises(ModelError, match=r"BTCUSDT 1h has 1428 usable origins before 2023-12-01 and needs 1440"):
         train_month(short, HOUR, FEW, store, NOW)
     assert store.versions() == []
+
+
+KILLED = """
+import sys, time
+from pathlib import Path
+from bitpredict.forecasting.store import ModelStore
+from bitpredict.forecasting.training import train_month
+from tests.forecasting.conftest import MONTH, NOW, QUICK_RECIPES
+from tests.forecasting.test_training import HOUR, sample_past
+
+save, saved = ModelStore.save, 0
+def stop_after_two(self, model):
+    global saved
+    if saved == 2:
+        print("now", flush=True)
+        time.sleep(60)
+    saved += 1
+    return save(self, model)
+ModelStore.save = stop_after_two
+train_month(sample_past(Path(sys.argv[1])), HOUR, QUICK_RECIPES, ModelStore(Path(sys.argv[2])), NOW)
+"""
+
+
+def sample_past(folder: Path) -> History:
+    """What the fixture `past` is, for another process."""
+    table = pq.read_table(folder / "past.parquet")
+    version = table.schema.metadata[b"version"].decode()
+    return History("BTCUSDT", MONTH, utc(date.fromisoformat(MONTH)), version, table)
+
+
+@pytest.mark.slow
+def test_a_killed_training_is_taken_up_where_it_was(past, trained, store, tmp_path):
+    table = past.table.replace_schema_metadata({"version": past.feature_set_version})
+    pq.write_table(table, tmp_path / "past.parquet")
+    command = [sys.executable, "-c", KILLED, tmp_path, store.root]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
+        assert process.stdout.readline() == "now\n"
+        process.send_signal(signal.SIGKILL)
+    assert len(store.versions()) == 2
+    again = train_month(past, HOUR, QUICK_RECIPES, store, NOW)
+    assert again.fitted == ("seasonal_har", "ridge", "boosting")
+    assert learnt(again) == learnt(trained)
+    assert again.evaluations.equals(trained.evaluations)
 
 
 @pytest.mark.slow
