@@ -46,7 +46,7 @@ def test_a_hole_is_one_open_gap_and_nothing_is_filled(engine, lake):
     ran = run_job(JOB, f"{FIRST}", f"{THIRD}", PRICES)
     said = ran.metadata("data_gaps")
     assert ledger(engine) == HOLES
-    assert said["dagster/row_count"] == said["open gaps in all"] == 2
+    assert said["rows in the ledger"] == said["open gaps in all"] == 2
     assert said["missing minutes of these days"] == {"BTCUSDT": 85, "ETHUSDT": 0}
     assert "2023-11-11 12:40" in said["preview"]
     assert lake.read(CANDLES, symbols=["BTCUSDT"]).num_rows == 3 * 1440 - 85

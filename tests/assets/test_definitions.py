@@ -1,0 +1,156 @@
+"""How the graph is assembled: what every asset says about itself, its jobs, and what loading it costs."""
+
+import os
+import re
+import subprocess
+import sys
+
+import dagster as dg
+import pytest
+
+from bitpredict_assets.io_manager import CONTRACTS
+from tests.support.graph import defs
+from tests.support.processes import ROOT
+
+GROUPS = {
+    "prices": {"binance_candles", "candles", "data_gaps"},
+    "features": {"price_features", "feature_table"},
+    "models": {"models", "model_evaluations", "champions"},
+    "forecasts": {"batch_forecasts", "forecast_outcomes", "scorecard"},
+    "platform": {"lake_maintenance"},
+}
+ASSETS = sorted(set.union(*GROUPS.values()))
+TABLES = sorted({*ASSETS} - {"models", "lake_maintenance"})
+HEAVY = ("tensorflow", "keras", "mlflow", "sklearn", "onnxruntime", "transformers", "matplotlib", "plotly")
+
+
+def node(asset: str):
+    return defs.resolve_asset_graph().get(dg.AssetKey(asset))
+
+
+def columns(asset: str) -> dict[str, dg.TableColumn]:
+    return {column.name: column for column in node(asset).metadata["dagster/column_schema"].columns}
+
+
+def test_the_groups_are_the_folders():
+    found: dict[str, set[str]] = {}
+    for key in defs.resolve_asset_graph().get_all_asset_keys():
+        found.setdefault(node(key.to_user_string()).group_name, set()).add(key.to_user_string())
+    assert found == GROUPS
+
+
+@pytest.mark.parametrize("asset", ASSETS)
+def test_an_asset_introduces_itself(asset):
+    found = node(asset)
+    assert len(found.description) > 20
+    assert "\n\n" not in found.description.strip()
+    assert found.owners == ["team:bitpredict"]
+    assert found.kinds
+    assert found.tags["domain"] == found.group_name
+    assert found.backfill_policy == dg.BackfillPolicy.single_run()
+
+
+@pytest.mark.parametrize("asset", TABLES)
+def test_a_table_shows_its_columns_with_their_meaning(asset):
+    shown = columns(asset)
+    assert len(shown) >= 8
+    assert all(column.type for column in shown.values())
+
+
+@pytest.mark.parametrize("contract", CONTRACTS.values(), ids=lambda contract: contract.table)
+def test_a_lake_table_shows_its_contract_with_units(contract):
+    shown = columns(contract.table)
+    assert list(shown) == contract.schema.names
+    for column in contract.schema:
+        meaning, unit = column.metadata[b"meaning"].decode(), column.metadata[b"unit"].decode()
+        assert meaning
+        assert shown[column.name].description == (f"{meaning} [{unit}]" if unit else meaning)
+        assert shown[column.name].constraints.nullable == column.nullable
+    assert shown["symbol"].description.endswith("quote")
+    named = {"binance_candles": ("close", "[quote currency]"), "candles": ("volume", "[base currency]")}
+    name, unit = named.get(contract.table, ("reference_price", "[quote currency]"))
+    assert shown[name].description.endswith(unit)
+
+
+@pytest.mark.parametrize("asset", ASSETS)
+def test_only_lake_tables_go_through_an_io_manager(asset):
+    """What returned anything else would be pickled by the default one."""
+    definition = node(asset).assets_def
+    (name,) = (name for name, key in definition.keys_by_output_name.items() if key == node(asset).key)
+    output = definition.node_def.output_def_named(name)
+    if asset in CONTRACTS:
+        assert output.io_manager_key == "lake"
+    else:
+        assert output.dagster_type.is_nothing
+
+
+def test_two_runs_never_write_one_table_at_the_same_time():
+    pools = {asset: node(asset).pools for asset in TABLES}
+    assert all(len(pool) == 1 for pool in pools.values()), pools
+    written_together = {"models", "model_evaluations"}
+    names = [next(iter(pool)) for asset, pool in pools.items() if asset not in written_together]
+    assert len(set(names)) == len(names)
+
+
+def test_nothing_of_a_calendar_that_has_ended_is_late():
+    assert not [asset for asset in ASSETS if node(asset).freshness_policy]
+
+
+@pytest.mark.parametrize(
+    ("job", "assets", "partition"),
+    [
+        ("prices_and_features", GROUPS["prices"] | GROUPS["features"], "2023-11-30"),
+        ("models", GROUPS["models"], "2023-12-01"),
+        ("forecasts_and_scores", GROUPS["forecasts"], "2023-11-30"),
+        ("today", GROUPS["prices"] | GROUPS["features"] | {"batch_forecasts", "forecast_outcomes"}, "2023-11-30"),
+        ("repair", GROUPS["prices"] | GROUPS["features"], "2023-11-30"),
+        ("maintenance", {"lake_maintenance", "scorecard"}, None),
+    ],
+)
+def test_a_job_runs_its_assets_with_their_checks(job, assets, partition):
+    definition = defs.resolve_job_def(job)
+    assert {key.to_user_string() for key in definition.asset_layer.executable_asset_keys} == assets
+    assert partition in (definition.partitions_def.get_partition_keys() if definition.partitions_def else [None])
+    of_its_assets = {
+        key for key in defs.resolve_asset_graph().asset_check_keys if key.asset_key.to_user_string() in assets
+    }
+    assert definition.asset_layer.asset_graph.asset_check_keys == of_its_assets
+
+
+def test_there_are_no_other_jobs():
+    jobs = {job.name for job in defs.resolve_all_job_defs() if not job.name.startswith("__")}
+    assert jobs == {"prices_and_features", "models", "forecasts_and_scores", "today", "repair", "maintenance"}
+
+
+def test_the_samples_calendar():
+    daily = node("candles").partitions_def.get_partition_keys()
+    assert (daily[0], daily[-1], len(daily)) == ("2023-11-01", "2023-12-31", 61)
+    assert node("models").partitions_def.get_partition_keys() == ["2023-11-01", "2023-12-01"]
+
+
+def test_the_sample_has_no_schedules_its_calendar_has_ended():
+    assert defs.get_repository_def().schedule_defs == []
+
+
+def python(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *arguments], cwd=ROOT, env=os.environ, capture_output=True, text=True, timeout=120
+    )
+
+
+@pytest.mark.slow
+def test_dagster_finds_the_definitions_valid():
+    done = python("-m", "dagster", "definitions", "validate", "-w", "workspace.yaml")
+    assert done.returncode == 0, done.stderr
+    assert "Validation successful for code location bitpredict" in done.stdout + done.stderr
+    assert "All code locations passed validation" in done.stdout + done.stderr
+
+
+@pytest.mark.slow
+def test_loading_the_definitions_loads_nothing_heavy_and_warns_of_nothing():
+    done = python("-W", "default", "-c", "import sys, bitpredict_assets.definitions; print(*sorted(sys.modules))")
+    loaded = {name.partition(".")[0] for name in done.stdout.split()}
+    assert "dagster" in loaded
+    assert not loaded & set(HEAVY)
+    ours = [line for line in done.stderr.splitlines() if re.search(r"bitpredict\w*/.*Warning|BetaWarning", line)]
+    assert not ours

@@ -1,0 +1,97 @@
+"""Which partitions a tick of each schedule asks for."""
+
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+import pytest
+
+from bitpredict.market.gaps import Gap
+from bitpredict.market.time import DAY
+from bitpredict.storage.gap_ledger import reconcile
+from bitpredict_assets import schedules
+from bitpredict_assets.resources import Platform
+
+
+def at(*moment: int) -> dg.ScheduleEvaluationContext:
+    return dg.build_schedule_context(scheduled_execution_time=datetime(*moment, tzinfo=UTC))
+
+
+@pytest.mark.parametrize(
+    ("schedule", "moment", "partition"),
+    [
+        pytest.param(schedules.today_schedule, (2024, 3, 5, 14, 35), "2024-03-05", id="today"),
+        pytest.param(
+            schedules.today_schedule,
+            (2024, 3, 5, 0, 0),
+            "2024-03-04",
+            id="the minute that just closed belongs to yesterday",
+        ),
+        pytest.param(schedules.today_schedule, (2024, 3, 5, 0, 5), "2024-03-05", id="five past midnight"),
+        pytest.param(schedules.today_schedule, (2024, 1, 1, 0, 0), "2023-12-31", id="midnight of a new year"),
+        pytest.param(schedules.yesterday_schedule, (2024, 3, 1, 0, 20), "2024-02-29", id="yesterday, a leap day"),
+        pytest.param(schedules.models_schedule, (2024, 3, 1, 0, 40), "2024-03-01", id="the month that begins"),
+        pytest.param(schedules.maintenance_schedule, (2024, 3, 5, 3, 10), None, id="maintenance has no partition"),
+    ],
+)
+def test_a_tick_asks_for_its_partition_once(schedule, moment, partition):
+    asked, again = schedule(at(*moment)), schedule(at(*moment))
+    assert asked.partition_key == partition
+    assert asked.run_key == again.run_key == datetime(*moment, tzinfo=UTC).isoformat()
+
+
+def test_ticks_of_a_day_have_run_keys_of_their_own():
+    ticks = [datetime(2024, 3, 5, tzinfo=UTC) + i * timedelta(minutes=5) for i in range(288)]
+    keys = {
+        schedules.today_schedule(dg.build_schedule_context(scheduled_execution_time=tick)).run_key for tick in ticks
+    }
+    assert len(keys) == 288
+
+
+NOW = (2024, 3, 25, 1, 50)
+MIDNIGHT = datetime(2024, 3, 25, tzinfo=UTC)
+
+
+def gap(days_ago: float, minutes: int = 80) -> Gap:
+    start = MIDNIGHT - days_ago * DAY
+    return Gap(start, start + timedelta(minutes=minutes))
+
+
+@pytest.mark.parametrize(
+    ("gaps", "ranges"),
+    [
+        pytest.param([gap(20)], [("2024-03-05", "2024-03-13")], id="to the last day whose windows reach it"),
+        pytest.param([gap(3)], [("2024-03-22", "2024-03-25")], id="not beyond today"),
+        pytest.param([gap(20), gap(14.5)], [("2024-03-05", "2024-03-18")], id="overlapping ranges are one run"),
+        pytest.param(
+            [gap(25), gap(5)],
+            [("2024-02-29", "2024-03-08"), ("2024-03-20", "2024-03-25")],
+            id="distant ranges are two runs",
+        ),
+        pytest.param([gap(40), gap(20)], [("2024-03-05", "2024-03-13")], id="one of long ago is given up"),
+    ],
+)
+def test_the_repair_asks_for_every_day_whose_windows_reach_a_gap(engine, gaps, ranges):
+    start, end = MIDNIGHT - 60 * DAY, MIDNIGHT
+    reconcile(engine, "ETHUSDT", "binance", start, end, gaps, now=MIDNIGHT)
+    asked = list(schedules.repair_schedule(at(*NOW), platform=Platform()))
+    assert [
+        (run.tags["dagster/asset_partition_range_start"], run.tags["dagster/asset_partition_range_end"])
+        for run in asked
+    ] == ranges
+    assert len({run.run_key for run in asked}) == len(ranges)
+    tomorrow = list(schedules.repair_schedule(at(2024, 3, 26, 1, 50), platform=Platform()))
+    assert not {run.run_key for run in asked} & {run.run_key for run in tomorrow}
+
+
+def test_gaps_that_are_repaired_are_not_fetched_again(engine):
+    start, end = MIDNIGHT - 10 * DAY, MIDNIGHT
+    reconcile(engine, "ETHUSDT", "binance", start, end, [gap(3)], now=MIDNIGHT)
+    reconcile(engine, "ETHUSDT", "binance", start, end, [], now=MIDNIGHT)
+    (answer,) = schedules.repair_schedule(at(*NOW), platform=Platform())
+    assert isinstance(answer, dg.SkipReason)
+    assert answer.skip_message == "no open gap of the last 30 days"
+
+
+def test_without_any_gap_there_is_nothing_to_repair():
+    (answer,) = schedules.repair_schedule(at(*NOW), platform=Platform())
+    assert isinstance(answer, dg.SkipReason)
