@@ -19,8 +19,10 @@ from bitpredict.market.horizons import ORIGIN_STEP, Horizon
 from bitpredict.market.time import DAY, from_numpy
 from bitpredict.storage.schema import model_evaluations
 
-LEAST_ORIGINS = 5 * DAY // ORIGIN_STEP
-"""Five days of usable origins: with fewer, even the baseline's hours of the day are guesses."""
+LEAST_SPAN = 5 * DAY
+LEAST_HORIZONS = 5
+"""Usable origins of five days and five horizons are the least to train on: with fewer, even the baseline's hours of the
+day are guesses, and the purge of a day's horizon leaves next to nothing to hold a block out from."""
 
 METRICS = ("folds", "sample_size", "qlike", "pinball", "coverage_50", "coverage_90", "skill", "p_value")
 """What of its evaluation a version carries along."""
@@ -54,7 +56,7 @@ def train_month(
         now: when, for new evaluations.
 
     Raises:
-        ModelError: fewer than five days of usable origins.
+        ModelError: fewer usable origins than five days and five horizons hold.
         StorageError: the store cannot be written.
     """
     frames: dict[str, TrainingFrame] = {}
@@ -77,11 +79,12 @@ def train_month(
 
 
 def _require_enough(frame: TrainingFrame, past: History, dropped: Mapping[str, int]) -> None:
-    if len(frame) < LEAST_ORIGINS:
+    least = (LEAST_SPAN + LEAST_HORIZONS * frame.horizon.length) // ORIGIN_STEP
+    if len(frame) < least:
         why = "; ".join(f"{count} dropped: {reason}" for reason, count in dropped.items())
         raise ModelError(
             f"{past.symbol} {frame.horizon.name} has {len(frame)} usable origins before {past.month} and needs "
-            f"{LEAST_ORIGINS} ({why or 'none dropped'}); collect more days before it"
+            f"{least} ({why or 'none dropped'}); collect more days before it"
         )
 
 

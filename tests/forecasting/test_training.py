@@ -94,10 +94,12 @@ def test_the_future_changes_neither_versions_nor_results(past, features, candles
 
 
 def test_too_short_a_history_is_no_history(past, store):
-    short = replace(past, table=past.table.slice(past.table.num_rows - 5 * 288))
-    with pytest.raises(ModelError, match=r"BTCUSDT 1h has 1428 usable origins before 2023-12-01 and needs 1440"):
+    short = replace(past, table=past.table.slice(past.table.num_rows - 1511))
+    with pytest.raises(ModelError, match=r"BTCUSDT 1h has 1499 usable origins before 2023-12-01 and needs 1500"):
         train_month(short, HOUR, FEW, store, NOW)
     assert store.versions() == []
+    just_enough = replace(past, table=past.table.slice(past.table.num_rows - 1512))
+    assert len(train_month(just_enough, HOUR, FEW, store, NOW).models) == len(FEW)
 
 
 KILLED = """
