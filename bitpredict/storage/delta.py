@@ -142,6 +142,8 @@ def _require_shape(contract: Contract, table: DeltaTable, uri: str) -> None:
     mend = "move that folder away and materialize its days again, or point BITPREDICT_LAKE_URL elsewhere"
     if (partitions := table.metadata().partition_columns) != [DAY_COLUMN]:
         raise StorageError(f"{where}: it is partitioned by {partitions} and not by {DAY_COLUMN}; {mend}")
+    if features := table.protocol().reader_features:
+        raise StorageError(f"{where}: another program changed it to need {', '.join(features)}; {mend}")
     there = {column.name: column.type for column in pa.schema(table.schema()) if column.name != DAY_COLUMN}
     wanted = {column.name: column for column in contract.schema}
     if unknown := [name for name in there if name not in wanted]:

@@ -1,6 +1,7 @@
 """The stores under test, each on every engine that it promises: the same tests run against all of them."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine
@@ -9,7 +10,7 @@ from bitpredict.settings import Settings
 from bitpredict.storage.database import open_database, upgrade
 from bitpredict.storage.lake import Lake
 from tests.support.postgres import postgres_server, postgres_url
-from tests.support.s3 import s3_lake, s3_server
+from tests.support.s3 import S3Server, s3_lake, s3_server
 
 __all__ = ["postgres_server", "postgres_url", "s3_lake", "s3_server"]
 
@@ -25,6 +26,15 @@ def lake_settings(request: pytest.FixtureRequest) -> Settings:
 @pytest.fixture
 def lake(lake_settings: Settings) -> Lake:
     return Lake.from_settings(lake_settings)
+
+
+@pytest.fixture
+def lake_folder(lake_settings: Settings, request: pytest.FixtureRequest) -> Path:
+    """Where the lake's files are: below home, or below the S3 server's own folder."""
+    if not lake_settings.storage_options:
+        return Path(lake_settings.lake)
+    server: S3Server = request.getfixturevalue("s3_server")
+    return server.data / lake_settings.lake.removeprefix("s3://")
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])

@@ -19,7 +19,6 @@ from bitpredict.storage.lake import Lake
 from tests.support.disks import open_folder, small_disk, without_rights
 from tests.support.made_rows import FIRST_DAY, made_candles, midnight
 from tests.support.processes import go, running, succeed
-from tests.support.s3 import S3Server
 
 WRITER = "tests.support.lake_writer"
 ROWS_A_DAY = 2 * MINUTES_A_DAY
@@ -34,29 +33,25 @@ def closes(lake: Lake, first: int, days: int) -> set[tuple[int, float]]:
     return seen
 
 
-def parquet_files(settings: Settings, request: pytest.FixtureRequest) -> set[Path]:
-    root = settings.home / "lake"
-    if settings.storage_options:
-        server: S3Server = request.getfixturevalue("s3_server")
-        root = server.data / settings.lake.removeprefix("s3://")
-    return set(root.rglob("*.parquet"))
+def parquet_files(folder: Path) -> set[Path]:
+    return set(folder.rglob("*.parquet"))
 
 
 @pytest.mark.slow
-def test_a_writer_killed_in_the_middle_leaves_the_version_before(lake, lake_settings, request):
+def test_a_writer_killed_in_the_middle_leaves_the_version_before(lake, lake_settings, lake_folder):
     lake.replace(CANDLES, made_candles(0, 15, close=1.0), midnight(), midnight(15))
     orphans = 0
     for attempt in range(3):
-        before, version = parquet_files(lake_settings, request), lake.version(CANDLES)
+        before, version = parquet_files(lake_folder), lake.version(CANDLES)
         with running(WRITER, 0, 15, 15, 1, 2.0) as writer:
             go(writer)
             deadline = time.monotonic() + 30
-            while not (new := parquet_files(lake_settings, request) - before):
+            while not (new := parquet_files(lake_folder) - before):
                 assert time.monotonic() < deadline
             time.sleep(0.01 * attempt)
             writer.kill()
             writer.wait()
-        new = parquet_files(lake_settings, request) - before
+        new = parquet_files(lake_folder) - before
         fresh = Lake.from_settings(lake_settings)
         landed = fresh.version(CANDLES) != version
         assert closes(fresh, 0, 15) == {(ROWS_A_DAY, 2.0 if landed else 1.0)}
