@@ -2,7 +2,9 @@
 
 import base64
 import io
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from datetime import date
 from typing import Any
 
 import dagster as dg
@@ -47,8 +49,8 @@ def database_columns(table: str) -> dg.TableSchema:
 
 
 def summary(table: pa.Table, contract: Contract) -> dict[str, Any]:
-    """Rows, their time range, rows by symbol and a preview of the last rows."""
-    described: dict[str, Any] = {"dagster/row_count": table.num_rows}
+    """What a run made: rows, their time range, rows by symbol and a preview of the last rows."""
+    described: dict[str, Any] = {"rows of the run": table.num_rows}
     if table.num_rows == 0:
         return described
     times = table[contract.time]
@@ -59,6 +61,13 @@ def summary(table: pa.Table, contract: Contract) -> dict[str, Any]:
         described["rows by symbol"] = {str(item["values"]): int(item["counts"]) for item in counts}
     described["preview"] = preview(table.slice(max(0, table.num_rows - PREVIEW_ROWS)).to_pandas())
     return described
+
+
+def count_rows_by_day(context: dg.AssetExecutionContext, days: Iterable[date]) -> None:
+    """Tell each partition of the run how many rows are its own; `days` has one entry a row."""
+    counts = Counter(f"{day:%Y-%m-%d}" for day in days)
+    for partition in context.partition_keys:
+        context.add_asset_metadata({"dagster/row_count": counts[partition]}, partition_key=partition)
 
 
 def preview(frame: pd.DataFrame, rows: int = PREVIEW_ROWS) -> dg.MarkdownMetadataValue:

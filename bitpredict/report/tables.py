@@ -50,7 +50,7 @@ def forecast_table(forecasts: pd.DataFrame) -> Table:
             f"{price['q05']}\n{price['q95']}",
             percent_text(row["p_up"]),
             str(row["model"]),
-            skill_text(row["skill"], row["skill_sample_size"]).replace(" (", "\n(").replace(", ", ",\n", 1),
+            skill_text(row["skill"], row["skill_sample_size"]).replace(" (", "\n("),
             f"{row['kind']}\n{row['provenance']}",
         )
         for row, price in zip(ordered.to_dict("records"), _prices(ordered), strict=True)

@@ -6,7 +6,7 @@ import pyarrow as pa
 from bitpredict.features.catalog import FEATURE_SET_VERSION, FEATURE_TABLE, PRICE_FEATURES
 from bitpredict.features.table import feature_table as join_features
 from bitpredict.features.table import price_features as compute_features
-from bitpredict_assets.describe import OWNERS, lake_columns, line_plot, summary
+from bitpredict_assets.describe import OWNERS, count_rows_by_day, lake_columns, line_plot, summary
 from bitpredict_assets.freshness import late
 from bitpredict_assets.partitions import LOOKBACK_DAYS, daily, reaching_back
 
@@ -31,6 +31,7 @@ def price_features(context: dg.AssetExecutionContext, candles: pa.Table) -> pa.T
     table = pa.concat_tables(
         [PRICE_FEATURES.empty(), *(compute_features(candles, symbol, window.start, window.end) for symbol in symbols)]
     )
+    count_rows_by_day(context, table["origin"].cast(pa.date32()).to_pylist())
     context.add_output_metadata({**summary(table, PRICE_FEATURES), "feature set": FEATURE_SET_VERSION})
     return table
 
@@ -62,6 +63,7 @@ def feature_table(context: dg.AssetExecutionContext, price_features: pa.Table) -
             "ln mean squared return",
         )
         described["null share"] = _null_share(table)
+    count_rows_by_day(context, table["origin"].cast(pa.date32()).to_pylist())
     context.add_output_metadata(described)
     return table
 

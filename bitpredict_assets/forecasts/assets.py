@@ -1,6 +1,6 @@
 """Forecasts by day of their origin, what came of them by day of their target, and the scorecards."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 import pandas as pd
@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from bitpredict.storage.evaluations import read_scorecard, replace_scorecard
 from bitpredict.storage.ledger import due_forecasts, read_scored, write_forecasts, write_outcomes
-from bitpredict_assets.describe import OWNERS, database_columns, line_plot, preview
+from bitpredict_assets.describe import OWNERS, count_rows_by_day, database_columns, line_plot, preview
 from bitpredict_assets.partitions import daily, month_of_the_day, reaching_back
 from bitpredict_assets.resources import Platform
 
@@ -39,7 +39,7 @@ def batch_forecasts(context: dg.AssetExecutionContext, platform: Platform, featu
     written = write_forecasts(platform.engine, made.table)
     served = made.table[made.table["variant"] == "champion"]
     described: dict[str, object] = {
-        "dagster/row_count": len(made.table),
+        "rows of the run": len(made.table),
         "new": written.inserted,
         "already in the ledger": written.already_there,
         "origins without a forecast": dict(made.skipped),
@@ -48,6 +48,7 @@ def batch_forecasts(context: dg.AssetExecutionContext, platform: Platform, featu
     }
     if len(served):
         described["hourly volatility forecast"] = _volatility_plot(served)
+    count_rows_by_day(context, made.table["origin"])
     context.add_output_metadata(described)
 
 
@@ -84,9 +85,11 @@ def forecast_outcomes(context: dg.AssetExecutionContext, platform: Platform, can
     due = due_forecasts(platform.engine, window.start, window.end)
     scored = score(due, candles, datetime.now(UTC))
     write_outcomes(platform.engine, scored.table)
+    # Midnight belongs to the day that it ends, as it does in `due_forecasts`.
+    count_rows_by_day(context, scored.table["target_time"] - timedelta(microseconds=1))
     context.add_output_metadata(
         {
-            "dagster/row_count": len(scored.table),
+            "rows of the run": len(scored.table),
             "due": len(due),
             "not scored": dict(scored.unscored),
             "90 % interval held": float(scored.table["inside_90"].mean()) if len(scored.table) else None,

@@ -11,7 +11,15 @@ from bitpredict.market.recollected import recollected
 from bitpredict.sources.candles import NOT_YET_PUBLISHED, Collected, collect
 from bitpredict.storage.contracts import BINANCE_CANDLES, CANDLES
 from bitpredict.storage.gap_ledger import read_gaps, reconcile
-from bitpredict_assets.describe import OWNERS, database_columns, lake_columns, line_plot, preview, summary
+from bitpredict_assets.describe import (
+    OWNERS,
+    count_rows_by_day,
+    database_columns,
+    lake_columns,
+    line_plot,
+    preview,
+    summary,
+)
 from bitpredict_assets.freshness import late
 from bitpredict_assets.partitions import daily
 from bitpredict_assets.prices.missing import missing_minutes, over_by_now
@@ -49,6 +57,7 @@ def binance_candles(context: dg.AssetExecutionContext, platform: Platform) -> pa
         platform.settings.symbols,
         {(symbol, day) for symbol, day, why in collected.missing if why == NOT_YET_PUBLISHED},
     )
+    count_rows_by_day(context, table["open_time"].cast(pa.date32()).to_pylist())
     context.add_output_metadata(
         {
             **summary(table, BINANCE_CANDLES),
@@ -87,6 +96,7 @@ def candles(context: dg.AssetExecutionContext, binance_candles: pa.Table) -> pa.
         described["halted minutes"] = int(pa.compute.sum(table["halted"].cast(pa.int64())).as_py())
         described["provenance"] = sorted(set(table["provenance"].to_pylist()))
         described["close by symbol"] = _close_plot(table)
+    count_rows_by_day(context, table["open_time"].cast(pa.date32()).to_pylist())
     context.add_output_metadata(described)
     return table
 
@@ -121,7 +131,7 @@ def data_gaps(context: dg.AssetExecutionContext, platform: Platform, candles: pa
     ledger: pd.DataFrame = read_gaps(platform.engine)
     context.add_output_metadata(
         {
-            "dagster/row_count": len(ledger),
+            "rows in the ledger": len(ledger),
             "missing minutes of these days": missing,
             "open gaps in all": int((ledger["status"] == "open").sum()),
             "preview": preview(ledger),
