@@ -30,11 +30,13 @@ def champion_covers(platform: Platform) -> dg.AssetCheckResult:
         read_evaluations(platform.engine), on=["month", "symbol", "horizon", "model", "model_version"]
     )
     outside = served[~served["coverage_90"].between(0.85, 0.95)]
-    names = outside[["month", "symbol", "horizon", "model"]].agg(" ".join, axis=1)
     return dg.AssetCheckResult(
         passed=outside.empty and not served.empty,
         severity=dg.AssetCheckSeverity.WARN,
         metadata={
-            "outside": dict(zip(names, outside["coverage_90"].round(4), strict=True)),
+            "outside": {
+                f"{row.month} {row.symbol} {row.horizon} {row.model}": round(row.coverage_90, 4)
+                for row in outside.itertuples()
+            },
         },
     )
