@@ -1,22 +1,29 @@
 """The gate: the baseline serves until a challenger is proven better, and the reason is put into words."""
 
+from datetime import timedelta
+
 import pandas as pd
 
 from bitpredict.errors import ModelError
 from bitpredict.forecasting.recipes import BASELINE
-from bitpredict.market.time import utc
+from bitpredict.market.time import DAY, utc
 from bitpredict.storage.schema import champions as champions_table
 
 SIGNIFICANT = 0.05
 COVERAGE_90 = (0.87, 0.93)
 """A champion's 90 % interval must have held between these shares of outcomes."""
 
+LEAST_SCORED = timedelta(days=5)
+"""Folds over less than that prove nothing: the losses of a day hang together, and no test sees how differently the
+other days of a week may go."""
+
 
 def choose_champion(evaluations: pd.DataFrame) -> pd.DataFrame:
     """Choose who serves each month, symbol and horizon.
 
     A challenger passes with a lower mean QLIKE than the baseline, a one-sided Diebold-Mariano p-value below 0.05 and
-    a 90 % coverage within 0.87 to 0.93 over all folds; the best of those that pass is the champion, else the baseline.
+    a 90 % coverage within 0.87 to 0.93, all over folds of at least five days; the best of those that pass is the
+    champion, else the baseline.
 
     Args:
         evaluations: rows of `model_evaluations`.
@@ -68,6 +75,8 @@ def _refusal(row: pd.Series, baseline: pd.Series) -> str:
     """Why a challenger may not serve; empty if it may."""
     if not row["qlike"] < baseline["qlike"]:
         return f"QLIKE {row['qlike']:.4f} is not below {baseline['qlike']:.4f}"
+    if (scored := row["scored_to"] - row["scored_from"]) < LEAST_SCORED:
+        return f"QLIKE {row['qlike']:.4f} is lower, but {scored / DAY:.1f} days are too few to prove it"
     if pd.isna(row["p_value"]):
         return f"QLIKE {row['qlike']:.4f} is lower, but {row['sample_size']} overlapping origins are too few to test it"
     if not row["p_value"] < SIGNIFICANT:

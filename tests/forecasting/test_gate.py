@@ -7,6 +7,7 @@ from bitpredict.storage.schema import champions
 from tests.forecasting.conftest import NOW
 
 BASE = {"month": "2023-12-01", "symbol": "BTCUSDT", "horizon": "1h", "sample_size": 1656, "evaluated_at": NOW}
+BASE |= {"scored_from": pd.Timestamp("2023-11-24", tz="UTC"), "scored_to": pd.Timestamp("2023-11-29", tz="UTC")}
 
 
 def evaluation(model: str, qlike: float, p_value: float | None = 0.01, coverage_90: float = 0.9, **other) -> dict:
@@ -33,6 +34,10 @@ BASELINE = evaluation("seasonal_har", 0.5, None)
         pytest.param([evaluation("ridge", 0.45), evaluation("boosting", 0.44)], "boosting", "0.4400", id="best of two"),
         pytest.param(
             [evaluation("ridge", 0.45), evaluation("boosting", 0.44, 0.2)], "ridge", "boosting: .* p 0.2", id="best out"
+        ),
+        pytest.param(
+            [evaluation("ridge", 0.1, scored_to=pd.Timestamp("2023-11-28 12:00", tz="UTC"))],
+            "seasonal_har", "4.5 days are too few", id="too few days",
         ),
         pytest.param([evaluation("ridge", float("nan"))], "seasonal_har", "nan is not below", id="no number"),
     ],
