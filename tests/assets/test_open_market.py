@@ -96,5 +96,5 @@ def test_today_has_features_and_says_why_it_has_no_forecast_yet(market):
     assert report["checks"]["no_lookahead"]
     features, forecasts = report["metadata"]["feature_table"], report["metadata"]["batch_forecasts"]
     month = report["asked"]["today_schedule"][0]["partition"][:7]
-    assert forecasts["dagster/row_count"] == 0
-    assert forecasts["origins without a forecast"] == {f"no models for {month}": features["dagster/row_count"]}
+    assert forecasts["rows of the run"] == 0
+    assert forecasts["origins without a forecast"] == {f"no models for {month}": features["rows of the run"]}

@@ -115,6 +115,7 @@ def test_a_day_that_the_archive_lacks_has_no_rows_and_is_named(put_day, lake):
     ran = run_job(JOB, f"{FIRST}", f"{THIRD}", PRICES)
     assert ran.success
     assert ran.metadata("binance_candles")["days not there"] == ["BTCUSDT 2023-11-11: absent from the source"]
+    assert ran.row_counts("candles") == {f"{FIRST}": 2880, f"{SECOND}": 1440, f"{THIRD}": 2880}
     assert rows_by_day(lake) == {
         (symbol, day): 1440
         for symbol in ("BTCUSDT", "ETHUSDT")

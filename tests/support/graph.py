@@ -51,6 +51,15 @@ class Ran:
         ]
         return {name: entry.value for name, entry in made[-1].items()}
 
+    def row_counts(self, asset: str) -> dict[str | None, int]:
+        """Partition -> rows that its materialization says are its own."""
+        made = [
+            event.step_materialization_data.materialization
+            for event in self.result.get_asset_materialization_events()
+            if event.asset_key == dg.AssetKey(asset)
+        ]
+        return {each.partition: int(each.metadata["dagster/row_count"].value) for each in made}
+
     @property
     def checks(self) -> dict[str, dg.AssetCheckEvaluation]:
         """Name -> the one evaluation of the run."""
