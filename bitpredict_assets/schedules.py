@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import dagster as dg
-from bitpredict.storage.gap_ledger import read_gaps
 
 from bitpredict.market.gaps import days_to_repair
 from bitpredict.market.time import MINUTE
 from bitpredict.settings import load_settings
+from bitpredict.storage.gap_ledger import read_gaps
 from bitpredict_assets import jobs
 from bitpredict_assets.partitions import LOOKBACK_DAYS
 from bitpredict_assets.resources import Platform
