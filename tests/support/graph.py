@@ -103,13 +103,17 @@ def run_job(
     definition = defs.resolve_job_def(job)
     return Ran(
         definition.execute_in_process(
-            run_config=QUIET, instance=instance or _instance(), raise_on_error=False, asset_selection=chosen, tags=tags
+            run_config=QUIET,
+            instance=instance or shared_instance(),
+            raise_on_error=False,
+            asset_selection=chosen,
+            tags=tags,
         )
     )
 
 
 @cache
-def _instance() -> dg.DagsterInstance:
+def shared_instance() -> dg.DagsterInstance:
     """One for all runs: making it takes as long as a small run."""
     return dg.DagsterInstance.ephemeral()
 
@@ -118,7 +122,7 @@ def check_alone(asset: str) -> Ran:
     """Run the checks of an asset without materializing it, as `Execute` on a check does in the UI."""
     job = dg.define_asset_job("checks_alone", selection=dg.AssetSelection.checks_for_assets(asset))
     definition = dg.Definitions.merge(defs, dg.Definitions(jobs=[job])).resolve_job_def(job.name)
-    return Ran(definition.execute_in_process(run_config=QUIET, instance=_instance(), raise_on_error=False))
+    return Ran(definition.execute_in_process(run_config=QUIET, instance=shared_instance(), raise_on_error=False))
 
 
 @contextmanager
