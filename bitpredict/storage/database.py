@@ -22,7 +22,7 @@ VERSION_TABLE = "bitpredict_version"
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
-BUSY_SECONDS = 30
+BUSY_SECONDS = 30.0
 _LOCK = 0x6269747072656469  # any constant: the key of PostgreSQL's advisory lock
 
 
@@ -77,7 +77,9 @@ def open_database(settings: Settings) -> Engine:
             raise SettingsError(f"BITPREDICT_DATABASE_URL: {url.drivername} is not supported; use sqlite or postgresql")
         if url.get_backend_name() == "sqlite":
             return _open_sqlite(url)
-        return create_engine(url, pool_pre_ping=True, hide_parameters=True)
+        engine = create_engine(url, pool_pre_ping=True, hide_parameters=True)
+        event.listen(engine, "connect", _prepare_postgresql)
+        return engine
     except (ArgumentError, NoSuchModuleError, ImportError, ValueError) as error:
         raise SettingsError(
             f"BITPREDICT_DATABASE_URL is not usable ({error}); write for example postgresql://user:password@host/name"
@@ -154,8 +156,11 @@ def _name(engine: Engine) -> str:
     return engine.url.render_as_string(hide_password=True)
 
 
+_LOCKED = f"another process held its lock for {BUSY_SECONDS:g} seconds; end that process or wait"
+
 _REMEDIES = (
-    ("database is locked", f"another process held its lock for {BUSY_SECONDS} seconds; end that process or wait"),
+    ("database is locked", _LOCKED),
+    ("lock timeout", _LOCKED),
     ("disk is full", "the disk is full; free some space and run it again"),
     ("no space left", "the disk is full; free some space and run it again"),
     ("disk i/o error", "the disk is full or fails; check it and run it again"),
@@ -205,6 +210,13 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.05)
+
+
+def _prepare_postgresql(connection: Any, _record: Any) -> None:
+    """Waiting for another's lock ends as on SQLite; PostgreSQL by itself would wait for ever."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET lock_timeout = %s", (f"{BUSY_SECONDS * 1000:.0f}ms",))
+    connection.commit()
 
 
 def _begin_sqlite(connection: Connection) -> None:

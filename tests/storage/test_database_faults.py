@@ -1,6 +1,5 @@
 """The database when processes die or hold its lock, disks fill, and folders cannot be written."""
 
-import sqlite3
 import time
 from pathlib import Path
 
@@ -10,7 +9,8 @@ from sqlalchemy import create_engine, text
 from bitpredict.errors import StorageError
 from bitpredict.settings import Settings
 from bitpredict.storage import database
-from bitpredict.storage.database import connect, open_database, upgrade
+from bitpredict.storage.database import connect, open_database, upgrade, writing
+from bitpredict.storage.evaluations import read_scorecard, replace_scorecard
 from bitpredict.storage.ledger import WriteResult, latest_forecasts, write_forecasts
 from tests.support.disks import open_folder, small_disk, without_rights
 from tests.support.made_rows import made_forecasts
@@ -54,17 +54,18 @@ def test_a_process_killed_in_a_bulk_insert_leaves_none_of_it(engine, database_se
     assert write_forecasts(again, made_forecasts(ROWS)) == WriteResult(ROWS, 0)
 
 
-def test_a_database_that_another_process_has_locked_says_so(settings, monkeypatch):
-    monkeypatch.setattr(database, "BUSY_SECONDS", 0.1)
-    engine = connect(settings)
-    other = sqlite3.connect(settings.home / "bitpredict.db", isolation_level=None)
-    other.execute("BEGIN IMMEDIATE")
-    with pytest.raises(StorageError, match=r"another process held its lock for .* seconds; end that process or wait"):
-        write_forecasts(engine, made_forecasts(1))
-    assert latest_forecasts(engine).empty  # readers do not wait for writers
-    other.execute("ROLLBACK")
+def test_a_database_that_another_process_has_locked_says_so(database_settings, monkeypatch):
+    upgrade(open_database(database_settings))
+    monkeypatch.setattr(database, "BUSY_SECONDS", 0.2)
+    other, engine = open_database(database_settings), open_database(database_settings)
+    with writing(other, alone=True):
+        with pytest.raises(
+            StorageError, match=r"another process held its lock for .* seconds; end that process or wait"
+        ):
+            replace_scorecard(engine, read_scorecard(engine))
+        assert latest_forecasts(engine).empty  # readers do not wait for writers
+    replace_scorecard(engine, read_scorecard(engine))
     assert write_forecasts(engine, made_forecasts(1)) == WriteResult(1, 0)
-    other.close()
 
 
 @pytest.mark.slow
