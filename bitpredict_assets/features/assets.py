@@ -31,7 +31,7 @@ def price_features(context: dg.AssetExecutionContext, candles: pa.Table) -> pa.T
     table = pa.concat_tables(
         [PRICE_FEATURES.empty(), *(compute_features(candles, symbol, window.start, window.end) for symbol in symbols)]
     )
-    count_rows_by_day(context, table["origin"].cast(pa.date32()).to_pylist())
+    count_rows_by_day(context, table["origin"])
     context.add_output_metadata({**summary(table, PRICE_FEATURES), "feature set": FEATURE_SET_VERSION})
     return table
 
@@ -63,7 +63,7 @@ def feature_table(context: dg.AssetExecutionContext, price_features: pa.Table) -
             "ln mean squared return",
         )
         described["null share"] = _null_share(table)
-    count_rows_by_day(context, table["origin"].cast(pa.date32()).to_pylist())
+    count_rows_by_day(context, table["origin"])
     context.add_output_metadata(described)
     return table
 

@@ -48,7 +48,7 @@ def batch_forecasts(context: dg.AssetExecutionContext, platform: Platform, featu
     }
     if len(served):
         described["hourly volatility forecast"] = _volatility_plot(served)
-    count_rows_by_day(context, made.table["origin"])
+    count_rows_by_day(context, pa.array(made.table["origin"]))
     context.add_output_metadata(described)
 
 
@@ -86,7 +86,7 @@ def forecast_outcomes(context: dg.AssetExecutionContext, platform: Platform, can
     scored = score(due, candles, datetime.now(UTC))
     write_outcomes(platform.engine, scored.table)
     # Midnight belongs to the day that it ends, as it does in `due_forecasts`.
-    count_rows_by_day(context, scored.table["target_time"] - timedelta(microseconds=1))
+    count_rows_by_day(context, pa.array(scored.table["target_time"] - timedelta(microseconds=1)))
     context.add_output_metadata(
         {
             "rows of the run": len(scored.table),

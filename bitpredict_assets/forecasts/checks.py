@@ -6,6 +6,7 @@ import dagster as dg
 
 from bitpredict.storage.evaluations import read_scorecard
 from bitpredict.storage.ledger import ledger_faults
+from bitpredict_assets.checking import checked_origins
 from bitpredict_assets.forecasts.assets import batch_forecasts, scorecard
 from bitpredict_assets.resources import Platform
 
@@ -20,8 +21,8 @@ COVERAGE = (0.85, 0.95)
 )
 def forecast_checks(context: dg.AssetCheckExecutionContext, platform: Platform) -> Iterable[dg.AssetCheckResult]:
     """The forecasts of the run's days as they stand in the ledger."""
-    window = context.op_execution_context.partition_time_window
-    found = ledger_faults(platform.engine, window.start, window.end)
+    start, end = checked_origins(context, platform.engine)
+    found = ledger_faults(platform.engine, start, end)
     yield dg.AssetCheckResult(
         check_name="quantiles_ordered",
         passed=found["crossing"] == 0,

@@ -57,7 +57,7 @@ def binance_candles(context: dg.AssetExecutionContext, platform: Platform) -> pa
         platform.settings.symbols,
         {(symbol, day) for symbol, day, why in collected.missing if why == NOT_YET_PUBLISHED},
     )
-    count_rows_by_day(context, table["open_time"].cast(pa.date32()).to_pylist())
+    count_rows_by_day(context, table["open_time"])
     context.add_output_metadata(
         {
             **summary(table, BINANCE_CANDLES),
@@ -96,7 +96,7 @@ def candles(context: dg.AssetExecutionContext, binance_candles: pa.Table) -> pa.
         described["halted minutes"] = int(pa.compute.sum(table["halted"].cast(pa.int64())).as_py())
         described["provenance"] = sorted(set(table["provenance"].to_pylist()))
         described["close by symbol"] = _close_plot(table)
-    count_rows_by_day(context, table["open_time"].cast(pa.date32()).to_pylist())
+    count_rows_by_day(context, table["open_time"])
     context.add_output_metadata(described)
     return table
 
