@@ -2,16 +2,21 @@
 
 import logging
 import os
+import signal
 import threading
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
+from types import FrameType
+from typing import NoReturn
 
 import dagster as dg
-from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
+from dagster._core.errors import DagsterExecutionInterruptedError
+from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG, MAX_RETRIES_TAG
 from dagster._utils.error import SerializableErrorInfo
+from dagster._utils.interrupts import check_captured_interrupt
 
 from bitpredict.errors import BitPredictError
 from bitpredict_assets.definitions import defs
@@ -51,11 +56,17 @@ def stages(first: date, last: date) -> list[Stage]:
     return plan
 
 
-def run_stage(stage: Stage, instance: dg.DagsterInstance, on_message: Callable[[str], None]) -> float:
+def run_stage(
+    stage: Stage, instance: dg.DagsterInstance, tags: Mapping[str, str], on_message: Callable[[str], None]
+) -> float:
     """Run one stage; `on_message` hears each step and log line as it happens. Returns the seconds it took.
+
+    Args:
+        tags: what the run bears beside its range.
 
     Raises:
         BitPredictError: the run failed; the message names the steps and their errors.
+        KeyboardInterrupt: Ctrl-C or SIGTERM; the run is marked as failed.
     """
     # One event for the whole range instead of one a partition: a third of a backfill's time.
     os.environ["DAGSTER_EMIT_PARTITION_SUBSET_IN_PLANNED_EVENTS"] = "1"
@@ -66,14 +77,27 @@ def run_stage(stage: Stage, instance: dg.DagsterInstance, on_message: Callable[[
             run_id=run_id,
             raise_on_error=False,
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
-            tags={ASSET_PARTITION_RANGE_START_TAG: stage.first, ASSET_PARTITION_RANGE_END_TAG: stage.last},
+            tags={
+                ASSET_PARTITION_RANGE_START_TAG: stage.first,
+                ASSET_PARTITION_RANGE_END_TAG: stage.last,
+                MAX_RETRIES_TAG: "0",  # who asked for it waits for it here, and is told
+                **tags,
+            },
         )
     if not result.success:
+        if _interrupted(result):
+            raise KeyboardInterrupt
         raise BitPredictError(
             f"{stage.job} failed: {_reasons(result)} (run {run_id} in Dagster's UI has the whole story)"
         )
     stats = instance.get_run_stats(run_id)
     return (stats.end_time or 0.0) - (stats.start_time or 0.0)
+
+
+def _interrupted(result: dg.ExecuteInProcessResult) -> bool:
+    errors = [event.step_failure_data.error for event in result.all_events if event.is_step_failure]
+    errors += [event.job_failure_data.error for event in result.all_events if event.is_job_failure]
+    return any(error and error.cls_name == DagsterExecutionInterruptedError.__name__ for error in errors)
 
 
 def _reasons(result: dg.ExecuteInProcessResult) -> str:
@@ -92,11 +116,14 @@ def _innermost(error: SerializableErrorInfo | None) -> str:
 
 @contextmanager
 def _listening(instance: dg.DagsterInstance, run_id: str, on_message: Callable[[str], None]) -> Iterator[None]:
-    """Pass on the run's steps and messages while it runs in this thread."""
+    """Pass on the run's steps and messages while it runs in this thread, and let Ctrl-C reach it wherever it is.
+
+    Between steps Dagster only notes an interrupt, and a run that waits there for another run's pool would never end.
+    """
     ended = threading.Event()
 
     def follow() -> None:
-        cursor = None
+        cursor, noted = None, False
         while True:
             last_look = ended.wait(POLL_SECONDS)
             if instance.has_run(run_id):
@@ -107,17 +134,33 @@ def _listening(instance: dg.DagsterInstance, run_id: str, on_message: Callable[[
                         on_message(message)
             if last_look:
                 return
+            if noted and check_captured_interrupt():
+                signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
+            noted = check_captured_interrupt()
 
+    before = signal.signal(signal.SIGUSR1, _raise_interrupt)
     follower = threading.Thread(target=follow, daemon=True)
     follower.start()
     try:
         yield
+    except DagsterExecutionInterruptedError as interrupt:
+        raise KeyboardInterrupt from interrupt
     finally:
         ended.set()
         follower.join()
+        signal.signal(signal.SIGUSR1, before)
+
+
+def _raise_interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:
+    raise DagsterExecutionInterruptedError
 
 
 def _message(entry: dg.EventLogEntry) -> str | None:
-    if entry.dagster_event is None:
+    event = entry.dagster_event
+    if event is None:
         return f"{entry.step_key}: {entry.user_message}" if entry.level >= logging.INFO else None
-    return f"{entry.step_key}" if entry.dagster_event.event_type == dg.DagsterEventType.STEP_START else None
+    if event.event_type == dg.DagsterEventType.STEP_START:
+        return entry.step_key
+    if event.is_engine_event and (pool := event.engine_event_data.metadata.get("pool")):
+        return f"{entry.step_key}: waits until another run leaves {pool.value}"
+    return None

@@ -1,5 +1,6 @@
 """What `demo` and `backfill` show of a run of the graph: its progress, and what came out of it."""
 
+import os
 from datetime import date
 
 from rich.console import Console
@@ -15,21 +16,27 @@ def run_graph(settings: Settings, first: date, last: date) -> None:
 
     Raises:
         BitPredictError: days outside the calendar, or a run failed.
+        KeyboardInterrupt: Ctrl-C or SIGTERM.
     """
     out = console()
-    prepare_dagster_home(settings)
+    home = prepare_dagster_home(settings)
+    # MLflow's tables are no news.
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
     out.print(f"{', '.join(settings.symbols)}, {first} to {last}, market {settings.market}, into {settings.home}")
     import dagster as dg
 
+    from bitpredict_assets.dead_runs import end_dead_runs, living
     from bitpredict_assets.graph import run_stage, stages
 
     plan = stages(first, last)
-    with dg.DagsterInstance.get() as instance:
+    with dg.DagsterInstance.get() as instance, living(home) as tags:
+        if dead := end_dead_runs(instance):
+            out.print(f"[yellow]marked as failed, their process is gone:[/yellow] {', '.join(dead)}", soft_wrap=True)
         for number, stage in enumerate(plan, start=1):
             title = f"{number}/{len(plan)} {stage.job} {stage.first} to {stage.last}"
             with _progress(out) as progress:
                 task = progress.add_task(title, total=None, now="")
-                seconds = run_stage(stage, instance, lambda text, t=task: progress.update(t, now=text[:60]))
+                seconds = run_stage(stage, instance, tags, lambda text, t=task: progress.update(t, now=text[:60]))
             out.print(f"[green]✓[/green] {title} [dim]{seconds:.0f} s[/dim]")
 
 

@@ -57,6 +57,7 @@ class Tracking:
     def client(self) -> "MlflowClient":
         from mlflow import MlflowClient
 
+        logging.getLogger("mlflow").setLevel(logging.WARNING)  # it tells of every table and model that it makes
         if self._uri.startswith("sqlite:///"):
             Path(self._uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
         return MlflowClient(self._uri)
@@ -164,7 +165,6 @@ class Tracking:
     def _write_pyfunc(self, folder: Path, model: TrainedModel) -> None:
         import mlflow.pyfunc
 
-        logging.getLogger("mlflow.pyfunc").setLevel(logging.WARNING)  # a line a version says nothing
         mlflow.pyfunc.save_model(
             folder,
             loader_module=_LOADER,

@@ -103,7 +103,8 @@ def champions(context: dg.AssetExecutionContext, platform: Platform) -> None:
         raise ModelError(f"no evaluation for {', '.join(context.partition_keys)}; materialize model_evaluations first")
     chosen = choose_champion(evaluations)
     write_champions(platform.engine, chosen)
-    platform.tracking.follow(chosen, evaluations)
+    # All months, so that an old month made again does not move the aliases back to it.
+    platform.tracking.follow(read_champions(platform.engine), read_evaluations(platform.engine))
     context.add_output_metadata(
         {
             "dagster/row_count": len(read_champions(platform.engine)),
