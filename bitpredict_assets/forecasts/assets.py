@@ -110,9 +110,9 @@ def forecast_outcomes(context: dg.AssetExecutionContext, platform: Platform, can
 )
 def scorecard(context: dg.AssetExecutionContext, platform: Platform) -> None:
     """How every model did against the baseline on the same origins; backtest and live never mix."""
-    from bitpredict.forecasting.scoring import make_scorecard
+    from bitpredict.forecasting.scoring import SUMMARIZED, make_scorecard
 
-    card = make_scorecard(read_scored(platform.engine))
+    card = make_scorecard(read_scored(platform.engine, columns=SUMMARIZED))
     replace_scorecard(platform.engine, card)
     stored = read_scorecard(platform.engine)
     context.add_output_metadata(

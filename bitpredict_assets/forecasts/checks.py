@@ -41,9 +41,14 @@ def intervals_hold(platform: Platform) -> dg.AssetCheckResult:
     """A warning: what misses is named, the scorecard shows it anyway."""
     card = read_scorecard(platform.engine)
     outside = card[~card["coverage_90"].between(*COVERAGE)]
-    names = outside[["kind", "symbol", "horizon", "model"]].agg(" ".join, axis=1)
     return dg.AssetCheckResult(
         passed=outside.empty and not card.empty,
         severity=dg.AssetCheckSeverity.WARN,
-        metadata={"rows": len(card), "outside": dict(zip(names, outside["coverage_90"].round(4), strict=True))},
+        metadata={
+            "rows": len(card),
+            "outside": {
+                f"{row.kind} {row.symbol} {row.horizon} {row.model}": round(row.coverage_90, 4)
+                for row in outside.itertuples()
+            },
+        },
     )
