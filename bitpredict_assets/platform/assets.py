@@ -21,4 +21,4 @@ def lake_maintenance(context: dg.AssetExecutionContext, platform: Platform) -> N
     """Compacts small files within their days and deletes what no version inside the retention needs."""
     retention = timedelta(days=platform.settings.vacuum_after_days)
     done = {name: platform.lake.maintain(contract, retention) for name, contract in CONTRACTS.items()}
-    context.add_output_metadata({name: vars(result) if result else "no table yet" for name, result in done.items()})
+    context.add_output_metadata({name: vars(result) for name, result in done.items()})
