@@ -20,6 +20,11 @@ from bitpredict.market.horizons import Horizon, parse_horizon
 from bitpredict.storage.schema import forecast_outcomes, scorecard
 
 OUTCOMES = [column.name for column in forecast_outcomes.columns]
+SUMMARIZED = (
+    *("kind", "symbol", "horizon", "model", "origin", "variant", "written_at"),
+    *("qlike", "pinball", "inside_50", "inside_90", "scored_at"),
+)
+"""Columns of scored forecasts that a scorecard is made from."""
 SCORECARD = [column.name for column in scorecard.columns]
 
 
@@ -85,7 +90,7 @@ def make_scorecard(scored: pd.DataFrame) -> pd.DataFrame:
     versions of a model, the one written last counts.
 
     Args:
-        scored: rows of the ledger joined with their outcomes.
+        scored: rows of the ledger joined with their outcomes, `SUMMARIZED` among the columns.
 
     Returns:
         Rows of `scorecard`, updated when the last of their outcomes was scored. A model that shares no origin with the
