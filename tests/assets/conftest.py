@@ -9,11 +9,18 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
+from bitpredict.forecasting.baselines import Ewma, RandomWalk
+from bitpredict.forecasting.boosting import Boosting
+from bitpredict.forecasting.har import SeasonalHar
+from bitpredict.forecasting.ridge import Ridge
 from bitpredict.settings import Settings
 from bitpredict.storage.database import connect
 from bitpredict.storage.lake import Lake
 from tests.support.graph import Ran, at_home, run_job
 from tests.support.klines import day_file, day_path
+
+QUICK_RECIPES = (RandomWalk(), Ewma(), SeasonalHar(), Ridge(), Boosting(trees=15, least_rows_a_leaf=100))
+"""The real ones, but for small trees."""
 
 PutDay = Callable[[str, date, str | None], None]
 
@@ -28,6 +35,10 @@ class Made:
     @property
     def lake(self) -> Lake:
         return Lake.from_settings(self.settings)
+
+    @property
+    def engine(self) -> Engine:
+        return connect(self.settings)
 
 
 @pytest.fixture
@@ -57,6 +68,42 @@ def featured(priced: Made, tmp_path_factory: pytest.TempPathFactory) -> Made:
         shutil.copytree(priced.settings.home, settings.home)
         ran = run_job("prices_and_features", "2023-11-11", "2023-11-12", ["price_features", "feature_table"])
     return Made(settings, ran)
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """December's models, trained on prices and features from 2023-11-10 on; these reach into December."""
+    with at_home(tmp_path_factory.mktemp("trained")) as settings, pytest.MonkeyPatch.context() as patch:
+        patch.setattr("bitpredict.forecasting.months.RECIPES", QUICK_RECIPES)
+        assert run_job("prices_and_features", "2023-11-10", "2023-12-04").success
+        ran = run_job("models", "2023-12-01")
+        assert ran.success, ran.failures
+    return Made(settings, ran)
+
+
+@pytest.fixture(scope="session")
+def forecast(trained: Made, tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """The same with forecasts of 2023-12-01 to 2023-12-03, their outcomes and the scorecard."""
+    with at_home(tmp_path_factory.mktemp("forecast")) as settings:
+        shutil.copytree(trained.settings.home, settings.home)
+        ran = run_job("forecasts_and_scores", "2023-12-01", "2023-12-03")
+        assert ran.success, ran.failures
+    return Made(settings, ran)
+
+
+@pytest.fixture
+def with_models(trained: Made, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """The test's own home, with those models; training there uses the same recipes."""
+    monkeypatch.setattr("bitpredict.forecasting.months.RECIPES", QUICK_RECIPES)
+    shutil.copytree(trained.settings.home, settings.home)
+    return settings
+
+
+@pytest.fixture
+def with_forecasts(forecast: Made, settings: Settings) -> Settings:
+    """The test's own home, with those forecasts."""
+    shutil.copytree(forecast.settings.home, settings.home)
+    return settings
 
 
 @pytest.fixture
