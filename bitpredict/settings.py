@@ -27,6 +27,7 @@ class Settings(BaseSettings):
             for the newest days (`binance`), or the seeded simulator.
         archive_url: the archive's base, a folder or an HTTP address; by default the sample's folder or Binance's.
         start: first UTC day of an open market; the sample has a calendar of its own.
+        webserver_port, dashboard_port: where `bitpredict up` serves Dagster's web pages and the dashboard.
     """
 
     model_config = SettingsConfigDict(env_prefix="BITPREDICT_", env_file=".env", extra="ignore")
@@ -50,6 +51,9 @@ class Settings(BaseSettings):
 
     http_timeout_seconds: float = Field(default=20.0, gt=0)
     http_attempts: int = Field(default=5, ge=1)
+
+    webserver_port: int = Field(default=3000, ge=1, le=65535)
+    dashboard_port: int = Field(default=8501, ge=1, le=65535)
 
     @field_validator("home")
     @classmethod

@@ -1,8 +1,11 @@
 """What `demo` and `backfill` show of a run of the graph: its progress, and what came out of it."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date
 
+import typer
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
@@ -20,8 +23,7 @@ def run_graph(settings: Settings, first: date, last: date) -> None:
     """
     out = console()
     home = prepare_dagster_home(settings)
-    # MLflow's tables are no news.
-    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")  # that it makes its tables is no news
     out.print(f"{', '.join(settings.symbols)}, {first} to {last}, market {settings.market}, into {settings.home}")
     import dagster as dg
 
@@ -29,15 +31,24 @@ def run_graph(settings: Settings, first: date, last: date) -> None:
     from bitpredict_assets.graph import run_stage, stages
 
     plan = stages(first, last)
-    with dg.DagsterInstance.get() as instance, living(home) as tags:
-        if dead := end_dead_runs(instance):
-            out.print(f"[yellow]marked as failed, their process is gone:[/yellow] {', '.join(dead)}", soft_wrap=True)
+    with dg.DagsterInstance.get() as instance, living(home) as tags, _interruption_told():
+        for run_id in end_dead_runs(instance):
+            out.print(f"run {run_id} was killed before it ended; it is marked as failed now")
         for number, stage in enumerate(plan, start=1):
             title = f"{number}/{len(plan)} {stage.job} {stage.first} to {stage.last}"
             with _progress(out) as progress:
                 task = progress.add_task(title, total=None, now="")
                 seconds = run_stage(stage, instance, tags, lambda text, t=task: progress.update(t, now=text[:60]))
             out.print(f"[green]✓[/green] {title} [dim]{seconds:.0f} s[/dim]")
+
+
+@contextmanager
+def _interruption_told() -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        typer.echo("interrupted: what is stored stays whole; the same command goes on from there", err=True)
+        raise
 
 
 def _progress(out: Console) -> Progress:

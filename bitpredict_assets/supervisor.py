@@ -1,182 +1,197 @@
 """`bitpredict up`: starts the services, shows their state, and ends them together."""
 
+import fcntl
 import os
 import signal
 import socket
-import subprocess
 import sys
 import time
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
+import dagster as dg
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from bitpredict.errors import BitPredictError
+from bitpredict.cli.output import console
+from bitpredict.errors import BitPredictError, StorageError
 from bitpredict.settings import Settings
+from bitpredict_assets.dead_runs import end_dead_runs, listening
 from bitpredict_assets.instance import prepare_dagster_home
+from bitpredict_assets.service import HOST, Service
 
-HOST = "127.0.0.1"
-CODE_PORT, WEB_PORT, DASHBOARD_PORT = 4266, 3000, 8501
-START_SECONDS, STOP_SECONDS, POLL_SECONDS = 90, 15, 1.0
+START_SECONDS, STOP_SECONDS, POLL_SECONDS, CLEAN_SECONDS = 90.0, 15.0, 0.5, 30.0
 DASHBOARD = Path(__file__).resolve().parent.parent / "dashboard" / "app.py"
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Ctrl-C, what a service manager sends, and a terminal that is closed."""
 
 
-@dataclass
-class Service:
-    """One child process; its output goes to `log`."""
+def supervise(settings: Settings) -> None:
+    """Run until Ctrl-C, SIGTERM or SIGHUP, or until one service ends by itself.
 
-    name: str
-    command: list[str]
-    log: Path
-    port: int | None = None
-    process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
-
-    def start(self, environment: dict[str, str]) -> None:
-        self.log.parent.mkdir(parents=True, exist_ok=True)
-        with self.log.open("ab") as output:
-            # A process group of its own: Ctrl-C reaches the supervisor alone, which then ends its children in order.
-            self.process = subprocess.Popen(  # noqa: S603
-                self.command, stdout=output, stderr=subprocess.STDOUT, env=environment, start_new_session=True
-            )
-
-    @property
-    def ended(self) -> int | None:
-        return self.process.poll() if self.process else None
-
-    @property
-    def answers(self) -> bool:
-        return self.port is None or _listening(self.port)
-
-    def state(self) -> str:
-        if self.process is None:
-            return "waiting"
-        if self.ended is not None:
-            return f"ended with {self.ended}"
-        return "running" if self.answers else "starting"
-
-    def stop(self) -> None:
-        if self.process is None or self.ended is not None:
-            return
-        os.killpg(self.process.pid, signal.SIGTERM)
-
-    def wait(self, deadline: float) -> None:
-        if self.process is None:
-            return
+    Raises:
+        BitPredictError: this home is up already, a port is taken, or a service ended; the message has the end of its
+            log.
+        StorageError: the home cannot be written.
+    """
+    home = prepare_dagster_home(settings)
+    with _only_one(home):
+        running = services(settings, home)
+        for service in running:
+            if service.port and listening(HOST, service.port):
+                raise BitPredictError(
+                    f"port {service.port} ({service.name}) is taken; end what listens there, or set "
+                    "BITPREDICT_WEBSERVER_PORT and BITPREDICT_DASHBOARD_PORT"
+                )
+        environment = {**os.environ, "DAGSTER_HOME": str(home), "BITPREDICT_HOME": str(settings.home)}
+        out = console()
+        for number in ENDING:
+            signal.signal(number, _interrupt)
         try:
-            self.process.wait(max(0.0, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait()
+            with _shown(running, out) as show:
+                _start(running, environment, show)
+                _watch(running, show)
+        except KeyboardInterrupt:
+            out.print("ending …")
+        finally:
+            for number in ENDING:  # a second Ctrl-C must not leave half of them running
+                signal.signal(number, signal.SIG_IGN)
+            _end(running)
+        out.print("all ended")
 
 
 def services(settings: Settings, home: Path) -> list[Service]:
-    """What runs, in the order of starting: the code server first, everything of Dagster talks to it."""
+    """What runs, in the order of starting: all of Dagster's talk to its code server."""
+    code_port = _free_port()
     workspace = home / "workspace.grpc.yaml"
     workspace.write_text(
-        f"load_from:\n  - grpc_server:\n      host: {HOST}\n      port: {CODE_PORT}\n      location_name: bitpredict\n"
+        f"load_from:\n  - grpc_server:\n      host: {HOST}\n      port: {code_port}\n      location_name: bitpredict\n"
     )
     python, logs = sys.executable, settings.home / "logs"
-    dagster = [python, "-m", "dagster"]
+    web, dashboard = str(settings.webserver_port), str(settings.dashboard_port)
     return [
-        Service(
-            "code server",
-            [*dagster, "api", "grpc", "-m", "bitpredict_assets.definitions", "-h", HOST, "-p", str(CODE_PORT)],
-            logs / "code-server.log",
-            CODE_PORT,
-        ),
-        Service(
-            "webserver",
-            [python, "-m", "dagster_webserver", "-w", str(workspace), "-h", HOST, "-p", str(WEB_PORT)],
-            logs / "webserver.log",
-            WEB_PORT,
-        ),
-        Service("daemon", [python, "-m", "dagster._daemon", "run", "-w", str(workspace)], logs / "daemon.log"),
         Service(
             "dashboard",
             [
                 *[python, "-m", "streamlit", "run", str(DASHBOARD), "--server.headless", "true"],
-                *["--server.address", HOST, "--server.port", str(DASHBOARD_PORT)],
+                *["--server.address", HOST, "--server.port", dashboard],
                 *["--browser.gatherUsageStats", "false"],
             ],
             logs / "dashboard.log",
-            DASHBOARD_PORT,
+            settings.dashboard_port,
+            f"http://{HOST}:{dashboard}",
         ),
+        Service(
+            "code server",
+            [
+                *[python, "-m", "dagster", "api", "grpc"],
+                *["-m", "bitpredict_assets.definitions", "-h", HOST, "-p", str(code_port)],
+            ],
+            logs / "code-server.log",
+            code_port,
+            awaited=True,
+        ),
+        Service(
+            "webserver",
+            [python, "-m", "dagster_webserver", "-w", str(workspace), "-h", HOST, "-p", web],
+            logs / "webserver.log",
+            settings.webserver_port,
+            f"http://{HOST}:{web}",
+        ),
+        Service("daemon", [python, "-m", "dagster._daemon", "run", "-w", str(workspace)], logs / "daemon.log"),
     ]
 
 
-def supervise(settings: Settings) -> None:
-    """Run until Ctrl-C or SIGTERM, or until one service ends by itself.
-
-    Raises:
-        BitPredictError: a port is taken, or a service ended; the message has the end of its log.
-    """
-    home = prepare_dagster_home(settings)
-    running = services(settings, home)
-    for service in running:
-        if service.port and _listening(service.port):
-            raise BitPredictError(f"port {service.port} ({service.name}) is taken; is `bitpredict up` running already?")
-    environment = {**os.environ, "DAGSTER_HOME": str(home), "BITPREDICT_HOME": str(settings.home)}
-    signal.signal(signal.SIGTERM, _as_interrupt)
-    console = Console()
+@contextmanager
+def _only_one(home: Path) -> Iterator[None]:
+    """Two daemons on one instance would each follow every schedule."""
     try:
-        with Live(_table(running), console=console, auto_refresh=False) as live:
-            _run(running, environment, live)
-    except KeyboardInterrupt:
-        console.print("ending …")
-    finally:
-        _stop(running)
-    console.print("all ended")
+        lock = (home / "up.lock").open("w")
+    except OSError as error:
+        raise StorageError(f"{home} cannot be written ({error}); set BITPREDICT_HOME to a folder that can") from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise BitPredictError(f"`bitpredict up` runs already for {home}; end it, or set BITPREDICT_HOME") from error
+        yield
 
 
-def _run(running: list[Service], environment: dict[str, str], live: Live) -> None:
+def _start(running: Sequence[Service], environment: dict[str, str], show: Callable[[], None]) -> None:
     for service in running:
         service.start(environment)
         deadline = time.monotonic() + START_SECONDS
-        while not service.answers and time.monotonic() < deadline:
+        while service.awaited and not service.answers and time.monotonic() < deadline:
             _refuse_ended(running)
-            live.update(_table(running), refresh=True)
-            time.sleep(POLL_SECONDS / 4)
-    while True:
-        _refuse_ended(running)
-        live.update(_table(running), refresh=True)
-        time.sleep(POLL_SECONDS)
+            show()
+            time.sleep(POLL_SECONDS / 2)
 
 
-def _refuse_ended(running: list[Service]) -> None:
+def _watch(running: Sequence[Service], show: Callable[[], None]) -> None:
+    clean_at = time.monotonic()
+    with dg.DagsterInstance.get() as instance:
+        while True:
+            _refuse_ended(running)
+            show()
+            if time.monotonic() >= clean_at:
+                end_dead_runs(instance)
+                clean_at = time.monotonic() + CLEAN_SECONDS
+            time.sleep(POLL_SECONDS)
+
+
+def _refuse_ended(running: Sequence[Service]) -> None:
     for service in running:
         if service.ended is not None:
-            tail = service.log.read_text(errors="replace").strip().splitlines()[-5:]
             raise BitPredictError(
-                f"{service.name} ended with {service.ended}; the end of {service.log}: {' / '.join(tail)}"
+                f"{service.name} ended with {service.ended}; the end of {service.log}: "
+                f"{' / '.join(service.last_lines())}"
             )
 
 
-def _stop(running: list[Service]) -> None:
+def _end(running: Sequence[Service]) -> None:
     for service in reversed(running):
-        service.stop()
+        service.ask_to_end()
     deadline = time.monotonic() + STOP_SECONDS
     for service in running:
-        service.wait(deadline)
+        service.end(deadline)
 
 
-def _table(running: list[Service]) -> Table:
+@contextmanager
+def _shown(running: Sequence[Service], out: Console) -> Iterator[Callable[[], None]]:
+    """What shows the services' state: a table that is redrawn, or a line a change where there is no terminal."""
+    if out.is_terminal:
+        with Live(console=out, auto_refresh=False) as live:
+            yield lambda: live.update(_table(running), refresh=True)
+        return
+    before: dict[str, str] = {}
+
+    def print_changes() -> None:
+        for service in running:
+            if (state := service.state()) not in ("waiting", before.get(service.name)):
+                before[service.name] = state
+                out.print(f"{service.name} {state} {service.address}".strip(), soft_wrap=True)
+
+    yield print_changes
+
+
+def _table(running: Sequence[Service]) -> Table:
     table = Table(title="BitPredict: Ctrl-C ends all")
     for column in ("service", "state", "address", "log"):
         table.add_column(column, overflow="fold")
     for service in running:
-        address = f"http://{HOST}:{service.port}" if service.port and service.port != CODE_PORT else ""
-        table.add_row(service.name, service.state(), address, str(service.log))
+        table.add_row(service.name, service.state(), service.address, str(service.log))
     return table
 
 
-def _listening(port: int) -> bool:
+def _free_port() -> int:
     with socket.socket() as probe:
-        probe.settimeout(0.5)
-        return probe.connect_ex((HOST, port)) == 0
+        probe.bind((HOST, 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
-def _as_interrupt(_signal: int, _frame: FrameType | None) -> None:
+def _interrupt(_signal: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt

@@ -16,7 +16,6 @@ from bitpredict.cli.finding import Finding, Status
 from bitpredict.settings import Settings
 
 LITTLE_SPACE = 2**30
-SERVICES = {3000: "Dagster's webserver", 8501: "the dashboard"}
 OPTIONAL_PARTS = {
     "orchestrator": (("dagster",), "demo, backfill, up"),
     "dashboard": (("streamlit",), "the dashboard"),
@@ -70,14 +69,18 @@ def home(folder: Path) -> Finding:
     return Finding("home", Status.OK, detail)
 
 
-def ports() -> Iterator[Finding]:
+def ports(settings: Settings) -> Iterator[Finding]:
     """Whether the services of `bitpredict up` find their ports free."""
-    for port, service in SERVICES.items():
+    services = {
+        "WEBSERVER_PORT": (settings.webserver_port, "Dagster's webserver"),
+        "DASHBOARD_PORT": (settings.dashboard_port, "the dashboard"),
+    }
+    for name, (port, service) in services.items():
         with socket.socket() as probe:
             probe.settimeout(0.5)
             taken = probe.connect_ex(("127.0.0.1", port)) == 0
         if taken:
-            remedy = "nothing to do if `bitpredict up` runs; otherwise end what listens there"
+            remedy = f"nothing to do if `bitpredict up` runs; otherwise end what listens there or set BITPREDICT_{name}"
             yield Finding(f"port {port}", Status.WARN, f"taken ({service})", remedy)
         else:
             yield Finding(f"port {port}", Status.OK, f"free for {service}")

@@ -52,5 +52,5 @@ def _examine() -> "Iterator[Finding]":
         yield from checkup_stores.lake(settings)
         yield checkup_stores.archive(settings)
         yield checkup_stores.mlflow_store(settings)
-    yield from checkup.ports()
+        yield from checkup.ports(settings)
     yield from checkup.optional_parts()

@@ -145,8 +145,10 @@ def test_a_tracking_server_is_asked_for_its_health(run, monkeypatch):
 def test_a_taken_port_is_a_warning(run, monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
-        monkeypatch.setattr(checkup, "SERVICES", {port: "a service"})
-        assert findings(run)[f"port {port}"]["status"] == "warn"
+        monkeypatch.setenv("BITPREDICT_DASHBOARD_PORT", str(port))
+        row = findings(run)[f"port {port}"]
+    assert row["status"] == "warn"
+    assert "BITPREDICT_DASHBOARD_PORT" in row["remedy"]
     assert findings(run)[f"port {port}"]["status"] == "ok"
 
 
