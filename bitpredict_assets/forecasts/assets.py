@@ -6,6 +6,7 @@ import dagster as dg
 import pandas as pd
 import pyarrow as pa
 
+from bitpredict.storage.contracts import TIMESTAMP
 from bitpredict.storage.evaluations import read_scorecard, replace_scorecard
 from bitpredict.storage.ledger import due_forecasts, read_scored, write_forecasts, write_outcomes
 from bitpredict_assets.describe import OWNERS, count_rows_by_day, database_columns, line_plot, preview
@@ -48,7 +49,7 @@ def batch_forecasts(context: dg.AssetExecutionContext, platform: Platform, featu
     }
     if len(served):
         described["hourly volatility forecast"] = _volatility_plot(served)
-    count_rows_by_day(context, pa.array(made.table["origin"]))
+    count_rows_by_day(context, pa.array(made.table["origin"], TIMESTAMP))
     context.add_output_metadata(described)
 
 
@@ -86,7 +87,8 @@ def forecast_outcomes(context: dg.AssetExecutionContext, platform: Platform, can
     scored = score(due, candles, datetime.now(UTC))
     write_outcomes(platform.engine, scored.table)
     # Midnight belongs to the day that it ends, as it does in `due_forecasts`.
-    count_rows_by_day(context, pa.array(scored.table["target_time"] - timedelta(microseconds=1)))
+    ended = pd.to_datetime(scored.table["target_time"], utc=True) - timedelta(microseconds=1)
+    count_rows_by_day(context, pa.array(ended, TIMESTAMP))
     context.add_output_metadata(
         {
             "rows of the run": len(scored.table),
