@@ -2,17 +2,19 @@
 
 from datetime import UTC, datetime
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from bitpredict.features.catalog import FEATURE_SET_VERSION, FEATURE_TABLE, PRICE_FEATURES
 from bitpredict.features.table import features_between
-from bitpredict.market.time import DAY
+from bitpredict.market.time import DAY, MINUTE
 from bitpredict.storage.contracts import CANDLES
 from tests.support.graph import run_job
 
 JOB = "prices_and_features"
 FEATURES = ["price_features", "feature_table"]
-START, END = datetime(2023, 11, 11, tzinfo=UTC), datetime(2023, 11, 13, tzinfo=UTC)
+START, MIDNIGHT, END = (datetime(2023, 11, day, tzinfo=UTC) for day in (11, 12, 13))
 
 
 def test_the_rows_are_those_of_the_plain_function_over_all_candles(featured):
@@ -64,23 +66,38 @@ def test_a_day_alone_gives_what_the_range_gave_and_again_the_same(lake):
     assert [lake.read(contract) for contract in (PRICE_FEATURES, FEATURE_TABLE)] == before
 
 
+@pytest.mark.usefixtures("with_features")
+def test_the_other_symbols_state_is_taken_from_before_midnight_where_it_has_to_be(lake):
+    """ETHUSDT's last minute of the 11th is missing: at midnight its newest row is that of 23:55."""
+    candles = lake.read(CANDLES)
+    last = pc.and_(pc.equal(candles["symbol"], "ETHUSDT"), pc.equal(candles["open_time"], pa.scalar(MIDNIGHT - MINUTE)))
+    holed = candles.filter(pc.invert(last))
+    lake.replace(CANDLES, holed, START - 9 * DAY, END)
+    assert run_job(JOB, "2023-11-11", "2023-11-12", FEATURES).success
+    assert run_job(JOB, "2023-11-12", assets=FEATURES).success
+    rows = lake.read(FEATURE_TABLE, MIDNIGHT)
+    assert rows.equals(FEATURE_TABLE.conform(features_between(holed, MIDNIGHT, END)))
+    assert rows.slice(0, 1).select(["symbol", "origin"]).to_pylist() == [{"symbol": "BTCUSDT", "origin": MIDNIGHT}]
+    assert rows["other_log_rv_60"][0].is_valid
+
+
 @pytest.mark.usefixtures("with_prices")
 def test_a_day_without_candles_stores_nothing_although_its_look_back_has_some(lake):
     """A backfill by the daemon runs such days after its range too."""
     ran = run_job(JOB, "2023-11-12", "2023-11-14", FEATURES)
     assert ran.success
     assert ran.row_counts("feature_table") == {"2023-11-12": 576, "2023-11-13": 0, "2023-11-14": 0}
-    assert lake.days(PRICE_FEATURES) == lake.days(FEATURE_TABLE) == [datetime(2023, 11, 12, tzinfo=UTC).date()]
+    assert lake.days(PRICE_FEATURES) == lake.days(FEATURE_TABLE) == [MIDNIGHT.date()]
     after = run_job(JOB, "2023-11-13", assets=FEATURES)
     assert after.success
     assert [after.row_counts(asset) for asset in FEATURES] == [{"2023-11-13": 0}] * 2
     assert all(check.passed for check in after.checks.values())
-    assert lake.days(FEATURE_TABLE) == [datetime(2023, 11, 12, tzinfo=UTC).date()]
+    assert lake.days(FEATURE_TABLE) == [MIDNIGHT.date()]
 
 
 @pytest.mark.usefixtures("with_features")
 def test_a_day_whose_candles_are_gone_loses_its_features(lake):
-    lake.replace(CANDLES, CANDLES.empty(), END - DAY, END)
+    lake.replace(CANDLES, CANDLES.empty(), MIDNIGHT, END)
     assert run_job(JOB, "2023-11-12", assets=FEATURES).success
     assert lake.days(PRICE_FEATURES) == lake.days(FEATURE_TABLE) == [START.date()]
 
