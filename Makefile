@@ -25,8 +25,8 @@ demo: install  ## the whole graph on the sample of real candles, from an empty f
 up: install  ## Dagster on :3000 and the dashboard on :8501; Ctrl-C ends all
 	$(BIN)/bitpredict up
 
-test: install  ## every test
-	$(BIN)/python -m pytest
+test: test-quick  ## every test: the quick ones side by side, then those that start servers, browsers and processes
+	$(BIN)/python -m pytest -m slow
 
 test-quick: install  ## what needs no server, browser, process or long training
 	$(BIN)/python -m pytest -m "not slow" -n 2

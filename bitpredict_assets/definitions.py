@@ -2,7 +2,6 @@
 
 import dagster as dg
 
-from bitpredict.observability import configure_logging
 from bitpredict_assets import jobs, schedules
 from bitpredict_assets.features import assets as features
 from bitpredict_assets.features import checks as feature_checks
@@ -16,7 +15,6 @@ from bitpredict_assets.prices import assets as prices
 from bitpredict_assets.prices import checks as price_checks
 from bitpredict_assets.resources import Platform
 
-configure_logging()
 _platform = Platform()
 
 defs = dg.Definitions(

@@ -27,6 +27,9 @@ class Platform(dg.ConfigurableResource):
 
     @cached_property
     def settings(self) -> Settings:
+        from bitpredict.observability import configure_logging
+
+        configure_logging()
         return load_settings()
 
     @cached_property

@@ -82,6 +82,11 @@ class Collected:
     rejected: Mapping[str, int]
     missing: list[tuple[str, date, str]]
 
+    @property
+    def not_yet_published(self) -> set[tuple[str, date]]:
+        """Days to ask for again later."""
+        return {(symbol, day) for symbol, day, why in self.missing if why == NOT_YET_PUBLISHED}
+
 
 @dataclass(frozen=True)
 class _Piece:

@@ -70,7 +70,7 @@ def _volatility_plot(served: pd.DataFrame) -> dg.MarkdownMetadataValue:
     backfill_policy=dg.BackfillPolicy.single_run(),
     pool="forecast_outcomes",
     ins={
-        "candles": dg.AssetIn(partition_mapping=reaching_back(2)),
+        "candles": dg.AssetIn(partition_mapping=reaching_back(1)),  # the longest horizon is a day
     },
     deps=[dg.AssetDep("batch_forecasts", partition_mapping=reaching_back(1))],
     kinds={"sql"},

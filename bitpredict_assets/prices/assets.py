@@ -8,7 +8,6 @@ import pyarrow as pa
 
 from bitpredict.market.candles import canonical
 from bitpredict.market.recollected import recollected
-from bitpredict.sources.candles import NOT_YET_PUBLISHED, Collected, collect
 from bitpredict.storage.contracts import BINANCE_CANDLES, CANDLES
 from bitpredict.storage.gap_ledger import read_gaps, reconcile
 from bitpredict_assets.describe import (
@@ -42,6 +41,8 @@ GAP_SOURCE = "binance"
 )
 def binance_candles(context: dg.AssetExecutionContext, platform: Platform) -> pa.Table:
     """One-minute candles as the source published them, each row checked; what failed is counted, not mended."""
+    from bitpredict.sources.candles import collect
+
     window = context.partition_time_window
     collected = collect(
         platform.source,
@@ -50,12 +51,15 @@ def binance_candles(context: dg.AssetExecutionContext, platform: Platform) -> pa
         window.end,
         on_day=lambda symbol, day: context.log.debug(f"{symbol} {day} collected"),
     )
-    _require_something(collected)
+    if collected.not_yet_published and collected.candles.num_rows == 0:
+        # A run that found no day at all because none is published yet: its partitions must not look made.
+        waiting = ", ".join(f"{symbol} {day}" for symbol, day in sorted(collected.not_yet_published))
+        raise dg.Failure(f"not published yet: {waiting}; materialize these partitions again later")
     table = recollected(
         platform.lake.read(BINANCE_CANDLES, window.start, window.end),
         BINANCE_CANDLES.conform(collected.candles),
         platform.settings.symbols,
-        {(symbol, day) for symbol, day, why in collected.missing if why == NOT_YET_PUBLISHED},
+        collected.not_yet_published,
     )
     count_rows_by_day(context, table["open_time"])
     context.add_output_metadata(
@@ -67,13 +71,6 @@ def binance_candles(context: dg.AssetExecutionContext, platform: Platform) -> pa
         }
     )
     return table
-
-
-def _require_something(collected: Collected) -> None:
-    """A run that found no day at all because none is published yet fails: its partitions must not look made."""
-    waiting = [f"{symbol} {day}" for symbol, day, why in collected.missing if why == NOT_YET_PUBLISHED]
-    if waiting and collected.candles.num_rows == 0:
-        raise dg.Failure(f"not published yet: {', '.join(waiting)}; materialize these partitions again later")
 
 
 @dg.asset(
