@@ -16,6 +16,10 @@ from bitpredict_assets.resources import Platform
 REPAIRED_FOR = timedelta(days=30)
 """A gap older than this is not fetched again by itself; the repair job can still be launched by hand."""
 
+RUNNING = dg.DefaultScheduleStatus.RUNNING
+_DAY_IS_COMPLETE = "20 12 * * *" if load_settings().market == "archive" else "20 0 * * *"
+"""The archive publishes a day in the course of the next one."""
+
 
 def _range(first: str, last: str) -> dict[str, str]:
     return {"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last}
@@ -24,6 +28,7 @@ def _range(first: str, last: str) -> dict[str, str]:
 @dg.schedule(
     job=jobs.today,
     cron_schedule="*/5 * * * *",
+    default_status=RUNNING,
     description="Prices to forecasts of the current day. The minute that just closed belongs to it.",
 )
 def today_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
@@ -33,7 +38,8 @@ def today_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
 
 @dg.schedule(
     job=jobs.prices_and_features,
-    cron_schedule="20 0 * * *",
+    cron_schedule=_DAY_IS_COMPLETE,
+    default_status=RUNNING,
     description="Yesterday once more when it is complete: its last minutes, and candles that came late.",
 )
 def yesterday_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
@@ -44,6 +50,7 @@ def yesterday_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
 @dg.schedule(
     job=jobs.models,
     cron_schedule="40 0 1 * *",
+    default_status=RUNNING,
     description="The new month's models, trained on what came before it.",
 )
 def models_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
@@ -54,6 +61,7 @@ def models_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
 @dg.schedule(
     job=jobs.repair,
     cron_schedule="50 1 * * *",
+    default_status=RUNNING,
     description="Fetch recent open gaps again, with every day whose windows reach them.",
 )
 def repair_schedule(
@@ -69,13 +77,20 @@ def repair_schedule(
         yield dg.RunRequest(tags=_range(f"{first}", f"{last}"), run_key=f"{first}/{last}@{tick.date()}")
 
 
-@dg.schedule(job=jobs.maintenance, cron_schedule="10 3 * * *", description="Compact and vacuum the lake.")
+@dg.schedule(
+    job=jobs.maintenance,
+    cron_schedule="10 3 * * *",
+    default_status=RUNNING,
+    description="Compact and vacuum the lake.",
+)
 def maintenance_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
     return dg.RunRequest(run_key=context.scheduled_execution_time.isoformat())
 
 
 def for_this_market() -> list[dg.ScheduleDefinition]:
-    """The schedules, unless the calendar has an end."""
-    if load_settings().calendar()[1] is not None:
+    """None where the calendar has ended; none of today where a day is published after it is over."""
+    settings = load_settings()
+    if settings.calendar()[1] is not None:
         return []
-    return [today_schedule, yesterday_schedule, models_schedule, repair_schedule, maintenance_schedule]
+    later = [yesterday_schedule, models_schedule, repair_schedule, maintenance_schedule]
+    return later if settings.market == "archive" else [today_schedule, *later]

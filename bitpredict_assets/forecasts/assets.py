@@ -83,8 +83,9 @@ def forecast_outcomes(context: dg.AssetExecutionContext, platform: Platform, can
     from bitpredict.forecasting.scoring import score
 
     window = context.partition_time_window
-    due = due_forecasts(platform.engine, window.start, window.end)
-    scored = score(due, candles, datetime.now(UTC))
+    now = datetime.now(UTC)
+    due = due_forecasts(platform.engine, window.start, min(window.end, now))
+    scored = score(due, candles, now)
     write_outcomes(platform.engine, scored.table)
     # Midnight belongs to the day that it ends, as it does in `due_forecasts`.
     ended = pd.to_datetime(scored.table["target_time"], utc=True) - timedelta(microseconds=1)
