@@ -2,11 +2,12 @@
 
 import logging
 import os
+import re
 import signal
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
 from types import FrameType
@@ -17,12 +18,15 @@ from dagster._core.errors import DagsterExecutionInterruptedError
 from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG, MAX_RETRIES_TAG
 from dagster._utils.error import SerializableErrorInfo
 from dagster._utils.interrupts import check_captured_interrupt
+from sqlalchemy.exc import DBAPIError
 
 from bitpredict.errors import BitPredictError
 from bitpredict_assets.definitions import defs
 from bitpredict_assets.partitions import daily, monthly
 
 POLL_SECONDS = 0.25
+_OURS = re.compile(r"^(bitpredict\.errors\.\w+|dagster\._core\.definitions\.events\.Failure): ")
+"""The class in front of a message that says everything by itself."""
 
 
 @dataclass(frozen=True)
@@ -103,15 +107,15 @@ def _interrupted(result: dg.ExecuteInProcessResult) -> bool:
 def _reasons(result: dg.ExecuteInProcessResult) -> str:
     failures = [event for event in result.all_events if event.is_step_failure]
     return (
-        "; ".join(f"{event.step_key}: {_innermost(event.step_failure_data.error)}" for event in failures)
-        or "no step ran"
+        "; ".join(f"{event.step_key}: {_reason(event.step_failure_data.error)}" for event in failures) or "no step ran"
     )
 
 
-def _innermost(error: SerializableErrorInfo | None) -> str:
-    while error and error.cause:
+def _reason(error: SerializableErrorInfo | None) -> str:
+    """What the asset raised: Dagster wraps it, and ours have what the libraries raised as their cause."""
+    while error and error.cause and error.cls_name and error.cls_name.startswith("Dagster"):
         error = error.cause
-    return error.message.strip().removeprefix("dagster._core.definitions.events.Failure: ") if error else "unknown"
+    return _OURS.sub("", error.message.strip()) if error else "unknown"
 
 
 @contextmanager
@@ -123,8 +127,8 @@ def _listening(instance: dg.DagsterInstance, run_id: str, on_message: Callable[[
     ended = threading.Event()
 
     def follow() -> None:
-        cursor, noted = None, False
-        while True:
+        cursor, noted, last_look = None, False, False
+        while not last_look:
             last_look = ended.wait(POLL_SECONDS)
             if instance.has_run(run_id):
                 page = instance.get_records_for_run(run_id, cursor=cursor)
@@ -132,14 +136,16 @@ def _listening(instance: dg.DagsterInstance, run_id: str, on_message: Callable[[
                 for record in page.records:
                     if message := _message(record.event_log_entry):
                         on_message(message)
-            if last_look:
-                return
-            if noted and check_captured_interrupt():
+            if noted and check_captured_interrupt() and not last_look:
                 signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
             noted = check_captured_interrupt()
 
+    def follow_while_there_are_records() -> None:
+        with suppress(DBAPIError):  # the run fails by the same, and says so
+            follow()
+
     before = signal.signal(signal.SIGUSR1, _raise_interrupt)
-    follower = threading.Thread(target=follow, daemon=True)
+    follower = threading.Thread(target=follow_while_there_are_records, daemon=True)
     follower.start()
     try:
         yield

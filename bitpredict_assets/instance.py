@@ -2,10 +2,19 @@
 
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sqlalchemy.exc import DBAPIError
 
 from bitpredict.errors import StorageError
 from bitpredict.settings import Settings
+from bitpredict.storage.database import remedy
+
+if TYPE_CHECKING:
+    from dagster import DagsterInstance
 
 CONFIGURATION = Path(__file__).resolve().parent.parent / "dagster.yaml"
 
@@ -16,9 +25,11 @@ def prepare_dagster_home(settings: Settings) -> Path:
     An instance that the user configured (DAGSTER_HOME is set) is left as it is.
 
     Raises:
-        StorageError: the folder cannot be written.
+        StorageError: the folder cannot be written, or the configured one does not exist.
     """
     if configured := os.environ.get("DAGSTER_HOME"):
+        if not Path(configured).is_dir():
+            raise StorageError(f"DAGSTER_HOME={configured} is no folder; make it, or unset DAGSTER_HOME")
         return Path(configured)
     home = settings.home / "dagster"
     try:
@@ -27,6 +38,30 @@ def prepare_dagster_home(settings: Settings) -> Path:
         if not copy.exists() or copy.read_bytes() != CONFIGURATION.read_bytes():
             shutil.copyfile(CONFIGURATION, copy)
     except OSError as error:
-        raise StorageError(f"{home} cannot be written ({error}); set BITPREDICT_HOME to a folder that can") from error
+        raise _unwritable(home, error) from error
+    if not os.access(home, os.W_OK):
+        raise _unwritable(home, "no right to write there")
     os.environ["DAGSTER_HOME"] = str(home)
     return home
+
+
+@contextmanager
+def dagster_instance(home: Path) -> Iterator["DagsterInstance"]:
+    """The instance of `prepare_dagster_home`.
+
+    Raises:
+        StorageError: its records cannot be read or written. What runs stored until then stays.
+    """
+    from dagster import DagsterInstance
+
+    try:
+        with DagsterInstance.get() as instance:
+            yield instance
+    except DBAPIError as error:
+        raise StorageError(f"Dagster's records in {home} failed: {remedy(error)}") from error
+    except OSError as error:
+        raise _unwritable(home, error) from error
+
+
+def _unwritable(home: Path, why: object) -> StorageError:
+    return StorageError(f"{home} cannot be written ({why}); free space there, or set BITPREDICT_HOME elsewhere")

@@ -1,9 +1,11 @@
 """What `demo` and `backfill` show of a run of the graph: its progress, and what came out of it."""
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
+from pathlib import Path
 
 import typer
 from rich.console import Console
@@ -11,7 +13,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from bitpredict.cli.output import console, forecast_table, scorecard_table
 from bitpredict.settings import Settings
-from bitpredict_assets.instance import prepare_dagster_home
+from bitpredict_assets.instance import dagster_instance, prepare_dagster_home
 
 
 def run_graph(settings: Settings, first: date, last: date) -> None:
@@ -19,19 +21,18 @@ def run_graph(settings: Settings, first: date, last: date) -> None:
 
     Raises:
         BitPredictError: days outside the calendar, or a run failed.
+        StorageError: Dagster's records cannot be written.
         KeyboardInterrupt: Ctrl-C or SIGTERM.
     """
     out = console()
     home = prepare_dagster_home(settings)
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")  # that it makes its tables is no news
     out.print(f"{', '.join(settings.symbols)}, {first} to {last}, market {settings.market}, into {settings.home}")
-    import dagster as dg
-
     from bitpredict_assets.dead_runs import end_dead_runs, living
     from bitpredict_assets.graph import run_stage, stages
 
-    plan = stages(first, last)
-    with dg.DagsterInstance.get() as instance, living(home) as tags, _interruption_told():
+    plan, log = stages(first, last), settings.home / "logs" / "libraries.log"
+    with dagster_instance(home) as instance, living(home) as tags, _interruption_told(), _native_noise_into(log):
         for run_id in end_dead_runs(instance):
             out.print(f"run {run_id} was killed before it ended; it is marked as failed now")
         for number, stage in enumerate(plan, start=1):
@@ -49,6 +50,24 @@ def _interruption_told() -> Iterator[None]:
     except KeyboardInterrupt:
         typer.echo("interrupted: what is stored stays whole; the same command goes on from there", err=True)
         raise
+
+
+@contextmanager
+def _native_noise_into(log: Path) -> Iterator[None]:
+    """What libraries write past Python to standard error, such as Delta's panics on a full disk, goes to `log`."""
+    if sys.stderr is not sys.__stderr__:  # somebody listens already
+        yield
+        return
+    log.parent.mkdir(parents=True, exist_ok=True)
+    shown = os.dup(2)
+    with log.open("ab") as file, os.fdopen(shown, "w", buffering=1) as ours:
+        os.dup2(file.fileno(), 2)
+        sys.stderr = ours
+        try:
+            yield
+        finally:
+            sys.stderr = sys.__stderr__
+            os.dup2(shown, 2)
 
 
 def _progress(out: Console) -> Progress:

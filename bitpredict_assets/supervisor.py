@@ -11,16 +11,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-import dagster as dg
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
 from bitpredict.cli.output import console
-from bitpredict.errors import BitPredictError, StorageError
+from bitpredict.errors import BitPredictError
 from bitpredict.settings import Settings
 from bitpredict_assets.dead_runs import end_dead_runs, listening
-from bitpredict_assets.instance import prepare_dagster_home
+from bitpredict_assets.instance import dagster_instance, prepare_dagster_home
 from bitpredict_assets.service import HOST, Service
 
 START_SECONDS, STOP_SECONDS, POLL_SECONDS, CLEAN_SECONDS = 90.0, 15.0, 0.5, 30.0
@@ -53,7 +52,7 @@ def supervise(settings: Settings) -> None:
         try:
             with _shown(running, out) as show:
                 _start(running, environment, show)
-                _watch(running, show)
+                _watch(running, home, show)
         except KeyboardInterrupt:
             out.print("ending …")
         finally:
@@ -108,11 +107,7 @@ def services(settings: Settings, home: Path) -> list[Service]:
 @contextmanager
 def _only_one(home: Path) -> Iterator[None]:
     """Two daemons on one instance would each follow every schedule."""
-    try:
-        lock = (home / "up.lock").open("w")
-    except OSError as error:
-        raise StorageError(f"{home} cannot be written ({error}); set BITPREDICT_HOME to a folder that can") from error
-    with lock:
+    with (home / "up.lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -130,9 +125,9 @@ def _start(running: Sequence[Service], environment: dict[str, str], show: Callab
             time.sleep(POLL_SECONDS / 2)
 
 
-def _watch(running: Sequence[Service], show: Callable[[], None]) -> None:
+def _watch(running: Sequence[Service], home: Path, show: Callable[[], None]) -> None:
     clean_at = time.monotonic()
-    with dg.DagsterInstance.get() as instance:
+    with dagster_instance(home) as instance:
         while True:
             _refuse_ended(running)
             show()

@@ -149,7 +149,7 @@ def explained(engine: Engine, doing: str) -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
-        raise StorageError(f"cannot {doing} {_name(engine)}: {_remedy(error)}") from error
+        raise StorageError(f"cannot {doing} {_name(engine)}: {remedy(error)}") from error
 
 
 def _name(engine: Engine) -> str:
@@ -177,11 +177,12 @@ _REMEDIES = (
 )
 
 
-def _remedy(error: DBAPIError) -> str:
+def remedy(error: DBAPIError) -> str:
+    """What to do about a driver's error, followed by its own words on one line."""
     reason = " ".join(str(error.orig).split())[:300]
-    for sign, remedy in _REMEDIES:
+    for sign, what in _REMEDIES:
         if sign in reason.lower():
-            return f"{remedy} ({reason})"
+            return f"{what} ({reason})"
     return reason
 
 
