@@ -1,6 +1,7 @@
 """What many tests share: a home of their own, the sample, and the recordings when they are there."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,10 @@ import pytest
 from bitpredict.settings import SAMPLE_FOLDER, Settings
 
 ROOT = Path(__file__).resolve().parent.parent
+
+# A shell's background jobs ignore Ctrl-C, and so would every process that a test starts there.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
