@@ -65,7 +65,7 @@ def _in_dagster() -> float:
 
     with dg.DagsterInstance.get() as instance:
         start = time.perf_counter()
-        run_stage(stages(FIRST, LAST)[0], instance, lambda _text: None)
+        run_stage(stages(FIRST, LAST)[0], instance, {}, lambda _text: None)
         return time.perf_counter() - start
 
 
