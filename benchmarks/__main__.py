@@ -7,7 +7,7 @@ import sys
 import time
 from datetime import UTC, datetime
 
-NAMES = ("definitions", "indicators", "lake", "backfill", "serving", "forecasts")
+NAMES = ("definitions", "indicators", "lake", "backfill", "forecasts")
 
 
 def main() -> None:
