@@ -83,9 +83,8 @@ def forecast_outcomes(context: dg.AssetExecutionContext, platform: Platform, can
     from bitpredict.forecasting.scoring import score
 
     window = context.partition_time_window
-    now = datetime.now(UTC)
-    due = due_forecasts(platform.engine, window.start, min(window.end, now))
-    scored = score(due, candles, now)
+    due = due_forecasts(platform.engine, window.start, window.end)
+    scored = score(due, candles, datetime.now(UTC))
     write_outcomes(platform.engine, scored.table)
     # Midnight belongs to the day that it ends, as it does in `due_forecasts`.
     ended = pd.to_datetime(scored.table["target_time"], utc=True) - timedelta(microseconds=1)
