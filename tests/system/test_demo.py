@@ -1,0 +1,77 @@
+"""`bitpredict demo` as a stranger runs it: an empty folder, no network, then once more."""
+
+import re
+from datetime import timedelta
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from bitpredict.settings import SAMPLE_END, SAMPLE_START
+from tests.support.homes import DATABASE_TABLES, LAKE_TABLES, assert_same
+from tests.system.conftest import Made, run_demo
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+DAYS = [f"{SAMPLE_START + timedelta(days=n)}" for n in range((SAMPLE_END - SAMPLE_START).days)]
+CPU_SECONDS = 240
+"""What four minutes allow on one core of two."""
+
+
+def test_it_ends_well_and_says_nothing_else(demo):
+    assert demo.finished.code == 0, demo.finished.err
+    assert demo.finished.err == ""
+    assert demo.finished.cpu_seconds < CPU_SECONDS
+
+
+def test_a_pipe_gets_a_line_a_stage_with_its_seconds_and_no_escapes(demo):
+    lines = demo.finished.out.splitlines()
+    assert lines[0] == f"BTCUSDT, ETHUSDT, {DAYS[0]} to {DAYS[-1]}, market sample, into {demo.home.path}"
+    for number, stage in enumerate(("prices_and_features", "models", "forecasts_and_scores"), start=1):
+        assert re.fullmatch(rf"✓ {number}/3 {stage} 2023-1\d-01 to 2023-12-(01|31) \d+ s", lines[number])
+    assert "\x1b" not in demo.finished.out
+
+
+def test_it_shows_forecasts_the_scorecard_and_the_report(demo):
+    out = demo.finished.out
+    for symbol in ("BTCUSDT", "ETHUSDT"):
+        for horizon in ("5m", "1h", "1d"):
+            assert re.search(rf"{symbol}\s+.*\n\s*{horizon}\s", out), f"no forecast of {symbol} {horizon}"
+            assert f"backtest {symbol} {horizon}" in re.sub(r"\s+", " ", out), f"no score of {symbol} {horizon}"
+    report = Path(out.splitlines()[-1].partition(": ")[2])
+    assert report == demo.home.path / "report.html"
+    assert report.read_text().startswith("<!doctype html>")
+
+
+def test_every_table_is_filled(demo):
+    for table in LAKE_TABLES:
+        assert demo.home.days(table) == DAYS, table
+    rows = {table: len(demo.home.database(table)) for table in DATABASE_TABLES}
+    assert rows.pop("data_gaps") == 0, "the sample's files hold every minute"
+    assert all(rows.values()), rows
+    assert demo.home.registered() == dict.fromkeys({name.partition("/")[0] for name in demo.home.versions()}, 1)
+
+
+def test_every_asset_has_its_partitions_in_dagster(demo):
+    months = [month for month in ("2023-11-01", "2023-12-01") if month > DAYS[0]]
+    december = [day for day in DAYS if day >= months[0]]
+    expected = {
+        **dict.fromkeys(["binance_candles", "candles", "data_gaps", "price_features", "feature_table"], DAYS),
+        **dict.fromkeys(["models", "model_evaluations", "champions"], months),
+        **dict.fromkeys(["batch_forecasts", "forecast_outcomes"], december),
+    }
+    with dg.DagsterInstance.from_config(str(demo.home.path / "dagster")) as instance:
+        for asset, partitions in expected.items():
+            assert sorted(instance.get_materialized_partitions(dg.AssetKey(asset))) == partitions, asset
+        runs = instance.get_runs()
+    assert [run.status for run in runs] == [dg.DagsterRunStatus.SUCCESS] * 3
+
+
+def test_a_second_run_is_quicker_and_changes_nothing(demo, tmp_path, offline):
+    """The second run: quicker, and afterwards every table, model version and forecast is what it was, to the byte."""
+    before = demo.home.everything()
+    again: Made = run_demo(demo.home.path, tmp_path, offline)
+    assert (again.finished.code, again.finished.err) == (0, "")
+    assert_same(demo.home.everything(), before)
+    assert again.finished.cpu_seconds < demo.finished.cpu_seconds
+    assert not list(tmp_path.iterdir())
