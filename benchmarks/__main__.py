@@ -7,7 +7,7 @@ import sys
 import time
 from datetime import UTC, datetime
 
-NAMES = ("definitions", "indicators", "lake", "backfill", "forecasts")
+NAMES = ("definitions", "indicators", "lake", "backfill", "forecasts", "serving")
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ from bitpredict.forecasting.evaluation import Walked, compare
 from bitpredict.forecasting.frame import TrainingFrame
 from bitpredict.forecasting.history import History, history, usable
 from bitpredict.forecasting.recipe import Recipe
-from bitpredict.forecasting.recipes import BASELINE, RECIPES
+from bitpredict.forecasting.recipes import BASELINE, recipes_for
 from bitpredict.market.candles import canonical
 from bitpredict.market.horizons import parse_horizon
 from bitpredict.settings import Settings
@@ -38,9 +38,10 @@ def main() -> None:
     candles = canonical(collect(choose_source(settings), [SYMBOL], RECORDED, END).candles)
     features = price_features(candles, SYMBOL, FIRST_ORIGIN, END)
     before, everything = (history(features, candles, SYMBOL, month) for month in (TRAINED_FOR, AFTER_THE_TEST))
-    tests = {recipe.name: _test(everything, recipe) for recipe in RECIPES}
+    recipes = recipes_for(HORIZON)
+    tests = {recipe.name: _test(everything, recipe) for recipe in recipes}
     common = min((frame.origin for frame in tests.values()), key=len)
-    found = {recipe.name: _forecast(recipe, before, tests[recipe.name], common) for recipe in RECIPES}
+    found = {recipe.name: _forecast(recipe, before, tests[recipe.name], common) for recipe in recipes}
 
     print(f"next hour's realized variance of {SYMBOL}, tested on {common.size:,} origins of 2023-07 to 2023-12")
     print(

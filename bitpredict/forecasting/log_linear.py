@@ -40,11 +40,15 @@ class LogLinear:
 
     def variance(self, rows: FeatureRows) -> Floats:
         hour, weekday = hour_and_weekday(rows.origin)
-        standardized = np.clip((rows.matrix(self.inputs) - self.centre) / self.scale, -self.clip, self.clip)
         # Neither a matrix product nor columns in memory order: their last bits depend on how many rows are asked for.
-        level = np.einsum("ij,j->i", np.ascontiguousarray(standardized), self.weights)
+        level = np.einsum("ij,j->i", np.ascontiguousarray(self.standardized(rows)), self.weights)
         forecast: Floats = np.exp(level + self.hour[hour] + self.weekday[weekday] + self.intercept)
         return forecast
+
+    def standardized(self, rows: FeatureRows) -> Floats:
+        """(n, k) distance of each input from its centre in scales, clipped."""
+        found: Floats = np.clip((rows.matrix(self.inputs) - self.centre) / self.scale, -self.clip, self.clip)
+        return found
 
     def debiased(self, factor: float) -> Self:
         """The same with every forecast multiplied by `factor`."""

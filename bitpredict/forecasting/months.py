@@ -11,7 +11,7 @@ from bitpredict.errors import ModelError
 from bitpredict.features.catalog import FEATURE_TABLE
 from bitpredict.forecasting.history import history
 from bitpredict.forecasting.model import TrainedModel
-from bitpredict.forecasting.recipes import RECIPES
+from bitpredict.forecasting.recipes import recipes_for
 from bitpredict.forecasting.store import ModelStore
 from bitpredict.forecasting.training import train_month
 from bitpredict.market.horizons import HORIZONS
@@ -78,7 +78,7 @@ def train_months(
             for horizon in HORIZONS:
                 on_step(f"{month[:7]} {symbol} {horizon.name}")
                 try:
-                    trained = train_month(past, horizon, RECIPES, store, now)
+                    trained = train_month(past, horizon, recipes_for(horizon), store, now)
                 except ModelError as error:
                     untrained.append(str(error))
                     continue

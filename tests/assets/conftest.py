@@ -74,7 +74,7 @@ def featured(priced: Made, tmp_path_factory: pytest.TempPathFactory) -> Made:
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Made:
     """December's models, trained on prices and features from 2023-11-10 on; these reach into December."""
     with at_home(tmp_path_factory.mktemp("trained")) as settings, pytest.MonkeyPatch.context() as patch:
-        patch.setattr("bitpredict.forecasting.months.RECIPES", QUICK_RECIPES)
+        patch.setattr("bitpredict.forecasting.months.recipes_for", lambda _horizon: QUICK_RECIPES)
         assert run_job("prices_and_features", "2023-11-10", "2023-12-04").success
         ran = run_job("models", "2023-12-01")
         assert ran.success, ran.failures
@@ -94,7 +94,7 @@ def forecast(trained: Made, tmp_path_factory: pytest.TempPathFactory) -> Made:
 @pytest.fixture
 def with_models(trained: Made, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """The test's own home, with those models; training there uses the same recipes."""
-    monkeypatch.setattr("bitpredict.forecasting.months.RECIPES", QUICK_RECIPES)
+    monkeypatch.setattr("bitpredict.forecasting.months.recipes_for", lambda _horizon: QUICK_RECIPES)
     shutil.copytree(trained.settings.home, settings.home)
     return settings
 

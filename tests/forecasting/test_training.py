@@ -11,7 +11,7 @@ import pytest
 
 from bitpredict.errors import ModelError
 from bitpredict.forecasting.history import History, history
-from bitpredict.forecasting.recipes import RECIPES
+from bitpredict.forecasting.recipes import recipes_for
 from bitpredict.forecasting.store import ModelStore
 from bitpredict.forecasting.training import train_month
 from bitpredict.market.horizons import parse_horizon
@@ -148,7 +148,7 @@ def test_a_killed_training_is_taken_up_where_it_was(past, trained, store, tmp_pa
 @pytest.mark.slow
 @pytest.mark.parametrize("horizon", ["5m", "1d"])
 def test_the_other_horizons_train_too(past, store, horizon):
-    trained = train_month(past, parse_horizon(horizon), RECIPES, store, NOW)
+    trained = train_month(past, parse_horizon(horizon), recipes_for(parse_horizon(horizon)), store, NOW)
     losses = trained.evaluations["qlike"]
     assert np.isfinite(losses).all()
     assert (trained.evaluations["p_value"].isna() == (horizon == "1d") | (losses.index == 2)).all()
