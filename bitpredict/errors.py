@@ -51,3 +51,31 @@ class RateLimitedError(SourceUnavailableError):
 
 class ModelError(BitPredictError):
     """A model cannot be trained, found or used for this input."""
+
+
+class EventLogError(StorageError):
+    """The event log cannot be reached or refuses. Services wait and try again."""
+
+
+class UnknownTopicError(EventLogError):
+    """The event log has no topic of that name."""
+
+
+class OffsetsLostError(EventLogError):
+    """Offsets were asked for that retention has deleted.
+
+    Attributes:
+        first: the first offset that is still there.
+    """
+
+    def __init__(self, message: str, first: int) -> None:
+        super().__init__(message)
+        self.first = first
+
+
+class FencedError(EventLogError):
+    """Another member of the group owns the partition by now; what this one made of it is void."""
+
+
+class MessageError(BitPredictError, ValueError):
+    """A message or frame cannot be decoded or is not believable; the message says why."""

@@ -12,7 +12,7 @@ from bitpredict.errors import SettingsError
 from bitpredict.market.symbols import parse_symbol
 from bitpredict.market.time import utc
 
-Market = Literal["sample", "archive", "binance", "simulated"]
+Market = Literal["sample", "archive", "binance", "coinbase", "simulated"]
 
 SAMPLE_FOLDER = Path(__file__).resolve().parent.parent / "sample"
 SAMPLE_START, SAMPLE_END = date(2023, 11, 1), date(2024, 1, 1)
@@ -24,10 +24,17 @@ class Settings(BaseSettings):
     Attributes:
         home: folder of everything local; deleting it forgets everything.
         market: what feeds `binance_candles`: the shipped sample, Binance's archive, its archive and REST API
-            for the newest days (`binance`), or the seeded simulator.
+            for the newest days (`binance`), or the seeded simulator. `coinbase` feeds the live lane alone.
         archive_url: the archive's base, a folder or an HTTP address; by default the sample's folder or Binance's.
         start: first UTC day of an open market; the sample has a calendar of its own.
+        event_log_url: the live lane's log: by default a SQLite file of its own; `postgresql://…`, `kafka://host:9092`.
+        event_log_partitions: of each topic; as many predictors can share the work.
+        buffer_messages, buffer_policy: what a collector holds while the log is away, and what happens when it is full.
+        allowed_lateness_ms: how much a trade may be older than the newest of its symbol and still be used live.
+        tick_window: trades in the window of ret_mean and ret_std.
+        model_variant: what forecasts one minute ahead: the scaled ret_std, or the trained tick model.
         webserver_port, dashboard_port: where `bitpredict up` serves Dagster's web pages and the dashboard.
+        collector_port, predictor_port: where these serve /healthz, /readyz and /metrics; replays take the ports after.
     """
 
     model_config = SettingsConfigDict(env_prefix="BITPREDICT_", env_file=".env", extra="ignore")
@@ -52,8 +59,29 @@ class Settings(BaseSettings):
     http_timeout_seconds: float = Field(default=20.0, gt=0)
     http_attempts: int = Field(default=5, ge=1)
 
+    event_log_url: str = ""
+    event_log_partitions: int = Field(default=2, ge=1, le=1000)
+    trades_retention_hours: float = Field(default=1.0, gt=0)
+    candles_retention_days: float = Field(default=7.0, gt=0)
+    predictions_retention_days: float = Field(default=7.0, gt=0)
+    kafka_compression: Literal["lz4", "zstd", "none"] = "lz4"
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
+    kafka_sasl_username: str = ""
+    kafka_sasl_password: SecretStr = SecretStr("")
+    kafka_ssl_cafile: str = ""
+    buffer_messages: int = Field(default=100_000, ge=1)
+    buffer_policy: Literal["block", "drop_oldest", "drop_newest"] = "block"
+    allowed_lateness_ms: int = Field(default=0, ge=0, le=60_000)
+    tick_window: int = Field(default=50, ge=3, le=10_000)
+    model_variant: Literal["baseline", "ml"] = "baseline"
+    coinbase_url: str = "wss://advanced-trade-ws.coinbase.com"
+    binance_stream_url: str = "wss://stream.binance.com:9443"
+
     webserver_port: int = Field(default=3000, ge=1, le=65535)
     dashboard_port: int = Field(default=8501, ge=1, le=65535)
+    collector_port: int = Field(default=9100, ge=1, le=65535)
+    predictor_port: int = Field(default=9110, ge=1, le=65535)
 
     @field_validator("home")
     @classmethod
@@ -77,6 +105,11 @@ class Settings(BaseSettings):
     def lake(self) -> str:
         """The lake's root: a folder or `s3://bucket/prefix`."""
         return self.lake_url or str(self.home / "lake")
+
+    @cached_property
+    def event_log(self) -> str:
+        """The event log's URL."""
+        return self.event_log_url or f"sqlite:///{self.home / 'events.db'}"
 
     @cached_property
     def mlflow(self) -> str:
