@@ -1,7 +1,7 @@
 """Dagster's instance below $BITPREDICT_HOME, shared by the commands, the webserver and the daemon."""
 
+import json
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,10 +17,11 @@ if TYPE_CHECKING:
     from dagster import DagsterInstance
 
 CONFIGURATION = Path(__file__).resolve().parent.parent / "dagster.yaml"
+EVENT_LOG = {"module": "bitpredict_assets.event_log", "class": "BatchedEventLog"}
 
 
 def prepare_dagster_home(settings: Settings) -> Path:
-    """Make $BITPREDICT_HOME/dagster with the project's `dagster.yaml` and point Dagster to it.
+    """Make $BITPREDICT_HOME/dagster with the project's `dagster.yaml` and event log, and point Dagster to it.
 
     An instance that the user configured (DAGSTER_HOME is set) is left as it is.
 
@@ -35,8 +36,11 @@ def prepare_dagster_home(settings: Settings) -> Path:
     try:
         home.mkdir(parents=True, exist_ok=True)
         copy = home / "dagster.yaml"
-        if not copy.exists() or copy.read_bytes() != CONFIGURATION.read_bytes():
-            shutil.copyfile(CONFIGURATION, copy)
+        # JSON is YAML too, and quotes whatever the folder's name has in it.
+        event_log = json.dumps({**EVENT_LOG, "config": {"base_dir": f"{home / 'history' / 'runs'}"}})
+        configuration = f"{CONFIGURATION.read_text(encoding='utf-8')}\nevent_log_storage: {event_log}\n"
+        if not copy.exists() or copy.read_text(encoding="utf-8") != configuration:
+            copy.write_text(configuration, encoding="utf-8")
     except OSError as error:
         raise _unwritable(home, error) from error
     if not os.access(home, os.W_OK):
@@ -64,4 +68,4 @@ def dagster_instance(home: Path) -> Iterator["DagsterInstance"]:
 
 
 def _unwritable(home: Path, why: object) -> StorageError:
-    return StorageError(f"{home} cannot be written ({why}); free space there, or set BITPREDICT_HOME elsewhere")
+    return StorageError(f"{home} cannot be written ({why}); make it writable, or set BITPREDICT_HOME elsewhere")
