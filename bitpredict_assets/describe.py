@@ -47,7 +47,7 @@ def database_columns(table: str) -> dg.TableSchema:
 
 
 def summary(table: pa.Table, contract: Contract) -> dict[str, Any]:
-    """What a run made: rows, their time range, rows by symbol and a preview of the last rows."""
+    """What a run made: rows, their time range and rows by symbol."""
     described: dict[str, Any] = {"rows of the run": table.num_rows}
     if table.num_rows == 0:
         return described
@@ -57,8 +57,17 @@ def summary(table: pa.Table, contract: Contract) -> dict[str, Any]:
     if "symbol" in table.column_names:
         counts = table["symbol"].value_counts().to_pylist()
         described["rows by symbol"] = {str(item["values"]): int(item["counts"]) for item in counts}
-    described["preview"] = preview(table.slice(max(0, table.num_rows - PREVIEW_ROWS)).to_pandas())
     return described
+
+
+def show(context: dg.AssetExecutionContext, seen: Mapping[str, Any]) -> None:
+    """Previews and plots of a run, on its last partition: in each of a year's they would be a hundred megabytes."""
+    context.add_asset_metadata(seen, partition_key=context.partition_keys[-1])
+
+
+def last_rows(table: pa.Table) -> dg.MarkdownMetadataValue:
+    """A preview of a lake table's end."""
+    return preview(table.slice(max(0, table.num_rows - PREVIEW_ROWS)).to_pandas())
 
 
 def count_rows_by_day(context: dg.AssetExecutionContext, times: pa.Array | pa.ChunkedArray) -> None:

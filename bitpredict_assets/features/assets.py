@@ -6,7 +6,7 @@ import pyarrow as pa
 from bitpredict.features.catalog import FEATURE_SET_VERSION, FEATURE_TABLE, PRICE_FEATURES
 from bitpredict.features.table import feature_table as join_features
 from bitpredict.features.table import price_features as compute_features
-from bitpredict_assets.describe import OWNERS, count_rows_by_day, lake_columns, line_plot, summary
+from bitpredict_assets.describe import OWNERS, count_rows_by_day, lake_columns, last_rows, line_plot, show, summary
 from bitpredict_assets.freshness import late
 from bitpredict_assets.partitions import LOOKBACK_DAYS, daily, reaching_back
 
@@ -32,6 +32,7 @@ def price_features(context: dg.AssetExecutionContext, candles: pa.Table) -> pa.T
         [PRICE_FEATURES.empty(), *(compute_features(candles, symbol, window.start, window.end) for symbol in symbols)]
     )
     count_rows_by_day(context, table["origin"])
+    show(context, {"preview": last_rows(table)})
     context.add_output_metadata({**summary(table, PRICE_FEATURES), "feature set": FEATURE_SET_VERSION})
     return table
 
@@ -56,13 +57,13 @@ def feature_table(context: dg.AssetExecutionContext, price_features: pa.Table) -
     joined = join_features(price_features)
     table = joined.filter(pa.compute.greater_equal(joined["origin"], pa.scalar(window.start, joined["origin"].type)))
     described = {**summary(table, FEATURE_TABLE), "feature set": FEATURE_SET_VERSION}
+    shown = {"preview": last_rows(table)}
     if table.num_rows:
         frame = table.select(["symbol", "origin", "log_rv_60"]).to_pandas()
-        described["hourly volatility"] = line_plot(
-            {str(s): rows.set_index("origin")["log_rv_60"] for s, rows in frame.groupby("symbol")},
-            "ln mean squared return",
-        )
+        by_symbol = {str(s): rows.set_index("origin")["log_rv_60"] for s, rows in frame.groupby("symbol")}
+        shown["hourly volatility"] = line_plot(by_symbol, "ln mean squared return")
         described["null share"] = _null_share(table)
+    show(context, shown)
     count_rows_by_day(context, table["origin"])
     context.add_output_metadata(described)
     return table

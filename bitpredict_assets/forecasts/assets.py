@@ -9,7 +9,7 @@ import pyarrow as pa
 from bitpredict.storage.contracts import TIMESTAMP
 from bitpredict.storage.evaluations import read_scorecard, replace_scorecard
 from bitpredict.storage.ledger import due_forecasts, read_scored, write_forecasts, write_outcomes
-from bitpredict_assets.describe import OWNERS, count_rows_by_day, database_columns, line_plot, preview
+from bitpredict_assets.describe import OWNERS, count_rows_by_day, database_columns, line_plot, preview, show
 from bitpredict_assets.partitions import daily, month_of_the_day, reaching_back
 from bitpredict_assets.resources import Platform
 
@@ -45,10 +45,11 @@ def batch_forecasts(context: dg.AssetExecutionContext, platform: Platform, featu
         "already in the ledger": written.already_there,
         "origins without a forecast": dict(made.skipped),
         "feature_table version": version,
-        "preview": preview(served[_SHOWN]),
     }
+    shown = {"preview": preview(served[_SHOWN])}
     if len(served):
-        described["hourly volatility forecast"] = _volatility_plot(served)
+        shown["hourly volatility forecast"] = _volatility_plot(served)
+    show(context, shown)
     count_rows_by_day(context, pa.array(made.table["origin"], TIMESTAMP))
     context.add_output_metadata(described)
 
@@ -89,13 +90,13 @@ def forecast_outcomes(context: dg.AssetExecutionContext, platform: Platform, can
     # Midnight belongs to the day that it ends, as it does in `due_forecasts`.
     ended = pd.to_datetime(scored.table["target_time"], utc=True) - timedelta(microseconds=1)
     count_rows_by_day(context, pa.array(ended, TIMESTAMP))
+    show(context, {"preview": preview(scored.table)})
     context.add_output_metadata(
         {
             "rows of the run": len(scored.table),
             "due": len(due),
             "not scored": dict(scored.unscored),
             "90 % interval held": float(scored.table["inside_90"].mean()) if len(scored.table) else None,
-            "preview": preview(scored.table),
         }
     )
 

@@ -15,8 +15,10 @@ from bitpredict_assets.describe import (
     count_rows_by_day,
     database_columns,
     lake_columns,
+    last_rows,
     line_plot,
     preview,
+    show,
     summary,
 )
 from bitpredict_assets.freshness import late
@@ -62,6 +64,7 @@ def binance_candles(context: dg.AssetExecutionContext, platform: Platform) -> pa
         collected.not_yet_published,
     )
     count_rows_by_day(context, table["open_time"])
+    show(context, {"preview": last_rows(table)})
     context.add_output_metadata(
         {
             **summary(table, BINANCE_CANDLES),
@@ -88,11 +91,12 @@ def binance_candles(context: dg.AssetExecutionContext, platform: Platform) -> pa
 def candles(context: dg.AssetExecutionContext, binance_candles: pa.Table) -> pa.Table:
     """The canonical candles: each minute once, halts flagged, a missing minute missing."""
     table = canonical(binance_candles)
-    described = summary(table, CANDLES)
+    described, shown = summary(table, CANDLES), {"preview": last_rows(table)}
     if table.num_rows:
         described["halted minutes"] = int(pa.compute.sum(table["halted"].cast(pa.int64())).as_py())
         described["provenance"] = sorted(set(table["provenance"].to_pylist()))
-        described["close by symbol"] = _close_plot(table)
+        shown["close by symbol"] = _close_plot(table)
+    show(context, shown)
     count_rows_by_day(context, table["open_time"])
     context.add_output_metadata(described)
     return table
@@ -126,11 +130,11 @@ def data_gaps(context: dg.AssetExecutionContext, platform: Platform, candles: pa
         reconcile(platform.engine, symbol, GAP_SOURCE, window.start, max(end, window.start), gaps, now=now)
         missing[symbol] = sum(gap.minutes for gap in gaps)
     ledger: pd.DataFrame = read_gaps(platform.engine)
+    show(context, {"preview": preview(ledger)})
     context.add_output_metadata(
         {
             "rows in the ledger": len(ledger),
             "missing minutes of these days": missing,
             "open gaps in all": int((ledger["status"] == "open").sum()),
-            "preview": preview(ledger),
         }
     )

@@ -45,6 +45,13 @@ def test_the_feature_table_shows_its_nulls_and_a_plot(featured):
     assert said["hourly volatility"].startswith("![BTCUSDT, ETHUSDT](data:image/png;base64,iVBOR")
 
 
+def test_every_day_of_a_range_says_its_rows_and_the_last_shows_them(featured):
+    first, last = (featured.ran.metadata("feature_table", f"2023-11-{day}") for day in (11, 12))
+    assert set(last) - set(first) == {"preview", "hourly volatility"}
+    assert {"dagster/row_count", "first", "last", "table", "table version", "null share"} <= set(first)
+    assert {name: first[name] for name in first} == {name: last[name] for name in first}
+
+
 def test_the_checks_of_real_days_pass(featured):
     assert {name: check.passed for name, check in featured.ran.checks.items()} == {
         "no_lookahead": True,

@@ -59,6 +59,17 @@ def test_a_run_says_what_it_was_made_of(priced):
     )
 
 
+def test_a_day_by_itself_shows_everything(lake):
+    ran = run_job(JOB, f"{THIRD}", assets=["binance_candles", "candles", "data_gaps"])
+    said = ran.metadata("candles")
+    assert said["dagster/row_count"] == 2 * 1440
+    assert said["table version"] == lake.version(CANDLES)
+    assert datetime.fromtimestamp(said["first"], UTC) == utc(THIRD)
+    assert len(said["preview"].splitlines()) == 2 + 5
+    assert said["close by symbol"].startswith("![BTCUSDT")
+    assert all("preview" in ran.metadata(asset) for asset in ("binance_candles", "data_gaps"))
+
+
 def test_every_day_of_a_range_run_is_materialized_and_checked_once(priced):
     days = [f"2023-11-{day:02d}" for day in range(2, 13)]
     assert priced.ran.materialized == dict.fromkeys([*PRICES, "data_gaps"], days)

@@ -42,12 +42,12 @@ class Ran:
             found.setdefault(made.asset_key.to_user_string(), []).append(made.partition)
         return found
 
-    def metadata(self, asset: str) -> dict[str, Any]:
-        """What the asset's last materialization says about itself, as plain values."""
+    def metadata(self, asset: str, partition: str | None = None) -> dict[str, Any]:
+        """What the asset's last materialization, or that of a partition, says about itself, as plain values."""
         made = [
             event.step_materialization_data.materialization.metadata
             for event in self.result.get_asset_materialization_events()
-            if event.asset_key == dg.AssetKey(asset)
+            if event.asset_key == dg.AssetKey(asset) and partition in (None, event.partition)
         ]
         return {name: entry.value for name, entry in made[-1].items()}
 
