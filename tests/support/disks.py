@@ -53,3 +53,19 @@ def open_folder() -> Iterator[Path]:
         folder = Path(name)
         folder.chmod(0o755)
         yield folder
+
+
+@contextmanager
+def unwritable(folder: Path) -> Iterator[None]:
+    """`folder` and what is in it, which no process can change: mounted read-only, or without the right to mount one,
+    by its mode."""
+    if os.geteuid() != 0:
+        with without_rights(folder, 0o555):
+            yield
+        return
+    subprocess.run(["mount", "--bind", folder, folder], check=True)
+    try:
+        subprocess.run(["mount", "-o", "remount,bind,ro", folder], check=True)
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)

@@ -10,7 +10,9 @@ import pytest
 from tests.support.commands import Finished, bitpredict
 from tests.support.homes import Home
 
-SMALL = {"BITPREDICT_SYMBOLS": "BTCUSDT"}
+NO_NETWORKS = Path(__file__).resolve().parents[1] / "support" / "no_networks"
+SMALL = {"BITPREDICT_SYMBOLS": "BTCUSDT", "PYTHONPATH": NO_NETWORKS}
+"""One symbol, and the models of an installation without the extra `network`: its training takes most of a backfill."""
 FIRST, LAST = "2023-11-18", "2023-12-01"
 """The fewest days of the sample that fill every table: a week of look-back, days to train on, a day to forecast."""
 
