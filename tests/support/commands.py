@@ -34,7 +34,7 @@ class Finished:
 
 
 def bitpredict(
-    *arguments: object, cwd: Path, prefix: tuple[str, ...] = (), timeout: float = 280, **environment: object
+    *arguments: object, cwd: Path, prefix: tuple[str, ...] = (), timeout: float = 500, **environment: object
 ) -> Finished:
     """Run a command to its end."""
     before = _cpu_of_children()
