@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help install lock demo up test test-quick lint bench clean
+.PHONY: help install lock demo up kafka test test-quick lint bench clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## / — /' | sort
@@ -25,6 +25,9 @@ demo: install  ## the whole graph on the sample of real candles, from an empty f
 up: install  ## Dagster on :3000 and the dashboard on :8501; Ctrl-C ends all
 	$(BIN)/bitpredict up
 
+kafka:  ## a real Kafka broker on 127.0.0.1:9092 without Docker (needs Java 17 and Maven); Ctrl-C ends it
+	@deploy/kafka/broker
+
 test: test-quick  ## every test: the quick ones side by side, then those that start servers, browsers and processes
 	$(BIN)/python -m pytest -m slow
 
@@ -41,4 +44,4 @@ bench: install  ## the benchmarks; each prints a ratio
 	$(BIN)/python -m benchmarks
 
 clean:  ## forget the virtual environment and everything local
-	rm -rf .venv .bitpredict
+	rm -rf .venv .bitpredict .kafka
