@@ -44,12 +44,6 @@ class DagsterWeb:
             "assets": assets,
         }
 
-    def start_schedule(self, name: str) -> None:
-        query = """mutation($selector: ScheduleSelector!) { startSchedule(scheduleSelector: $selector) {
-            ... on ScheduleStateResult { scheduleState { status } } ... on PythonError { message } } }"""
-        answer = self.ask(query, selector={**REPOSITORY, "scheduleName": name})
-        assert answer["startSchedule"]["scheduleState"]["status"] == "RUNNING", answer
-
     def launch_backfill(self, assets: list[str], partitions: list[str]) -> str:
         """Returns the backfill's id."""
         query = """mutation($parameters: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $parameters) {

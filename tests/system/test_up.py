@@ -16,12 +16,15 @@ from urllib.request import urlopen
 import dagster as dg
 import psutil
 import pytest
-from dagster._core.scheduler.instigation import ScheduleInstigatorData
+from dagster._core.definitions.run_request import InstigatorType
+from dagster._core.remote_origin import GrpcServerCodeLocationOrigin, RemoteInstigatorOrigin, RemoteRepositoryOrigin
+from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatus, ScheduleInstigatorData
 
 from bitpredict.errors import BitPredictError
 from bitpredict.market.time import MINUTE
 from bitpredict.settings import Settings
 from bitpredict_assets.dead_runs import living
+from bitpredict_assets.instance import prepare_dagster_home
 from bitpredict_assets.supervisor import supervise
 from tests.support.commands import Finished, ended, started, wait_for
 from tests.support.dagster_web import DagsterWeb
@@ -103,11 +106,23 @@ def answers(url: str) -> Callable[[], bool]:
 
 @pytest.fixture(scope="module")
 def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
-    """One that is wholly up."""
-    with brought_up(tmp_path_factory.mktemp("up")) as running:
+    """One that is wholly up, in a home where the schedule `today` was started six minutes ago."""
+    folder = tmp_path_factory.mktemp("up")
+    dagster_home = prepare_dagster_home(Settings(home=folder / "home"))
+    with dg.DagsterInstance.from_config(str(dagster_home)) as instance:
+        instance.add_instigator_state(started_six_minutes_ago("today_schedule"))
+    with brought_up(folder) as running:
         wait_for(answers(f"{running.web.url}/server_info"), running.process)
         wait_for(answers(f"{running.dashboard}/_stcore/health"), running.process)
         yield running
+
+
+def started_six_minutes_ago(schedule: str) -> InstigatorState:
+    """Written before the daemon looks for the first time: later it remembers when to look again."""
+    location = GrpcServerCodeLocationOrigin("127.0.0.1", 1, location_name="bitpredict")
+    origin = RemoteInstigatorOrigin(RemoteRepositoryOrigin(location, "__repository__"), schedule)
+    since = ScheduleInstigatorData("*/5 * * * *", start_timestamp=time.time() - 360)
+    return InstigatorState(origin, InstigatorType.SCHEDULE, InstigatorStatus.RUNNING, since)
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +143,7 @@ def test_every_service_runs_and_the_location_is_loaded(up):
     assert up.services() == SERVICES
     location = up.web.location_loaded()
     assert (location["name"], location["loaded"]) == ("bitpredict", ("LOADED", "RepositoryLocation"))
-    assert set(location["assets"].values()) == {"prices", "features", "models", "forecasts", "platform"}
+    assert set(location["assets"].values()) >= {"prices", "features", "models", "forecasts", "platform"}
     assert {"binance_candles", "feature_table", "models", "batch_forecasts", "scorecard"} <= set(location["assets"])
 
 
@@ -138,11 +153,8 @@ def test_the_dashboard_is_served(up):
 
 
 def test_a_due_tick_of_today_launches_a_run_that_succeeds(up, instance):
-    """The daemon finds the schedule started six minutes ago, so that one tick at least is due."""
-    up.web.start_schedule("today_schedule")
+    """One tick at least was due when everything came up."""
     (state,) = (state for state in instance.all_instigator_state() if state.instigator_name == "today_schedule")
-    since = ScheduleInstigatorData("*/5 * * * *", start_timestamp=time.time() - 360)
-    instance.update_instigator_state(state.with_data(since))
 
     def ticks() -> list[dg._core.scheduler.instigation.InstigatorTick]:
         time.sleep(0.2)
