@@ -29,7 +29,7 @@ kafka:  ## a real Kafka broker on 127.0.0.1:9092 without Docker (needs Java 17 a
 	@deploy/kafka/broker
 
 test: test-quick  ## every test: the quick ones side by side, then those that start servers, browsers and processes
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m slow -n 2 --dist loadfile
 
 test-quick: install  ## what needs no server, browser, process or long training
 	$(BIN)/python -m pytest -m "not slow" -n 2
