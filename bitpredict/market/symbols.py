@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from bitpredict.errors import UnknownSymbolError
 
 _SYMBOL = re.compile(r"[A-Z0-9]{5,20}")
-_QUOTES = ("USDT", "USDC", "FDUSD", "BUSD", "TUSD", "USD", "EUR", "BTC", "ETH", "BNB")
+_QUOTES = ("USDT", "USDC", "FDUSD", "BUSD", "TUSD", "USD", "EUR", "GBP", "BTC", "ETH", "BNB")
 
 
 def parse_symbol(text: str) -> str:
