@@ -40,13 +40,21 @@ def live_exchanges(settings: Settings) -> tuple[str, ...]:
 
 def topic_specs(settings: Settings) -> tuple[TopicSpec, ...]:
     """Every topic of the market, each with its rejected twin."""
-    partitions, days = settings.event_log_partitions, timedelta(days=1)
+    kept = timedelta(days=settings.predictions_retention_days)
+    of_exchanges = [spec for exchange in live_exchanges(settings) for spec in exchange_specs(settings, exchange)]
+    return (*_with_twin(settings, PREDICTIONS, kept), *of_exchanges)
+
+
+def exchange_specs(settings: Settings, exchange: str) -> tuple[TopicSpec, ...]:
+    """The topics of one exchange, each with its rejected twin."""
     trades = timedelta(hours=settings.trades_retention_hours)
-    kept = {PREDICTIONS: settings.predictions_retention_days * days}
-    for exchange in live_exchanges(settings):
-        kept |= {trades_topic(exchange): trades, candles_topic(exchange): settings.candles_retention_days * days}
-    return tuple(
-        TopicSpec(name, partitions, retention)
-        for topic, retention in kept.items()
-        for name in (topic, rejected_topic(topic))
+    candles = timedelta(days=settings.candles_retention_days)
+    return (
+        *_with_twin(settings, trades_topic(exchange), trades),
+        *_with_twin(settings, candles_topic(exchange), candles),
     )
+
+
+def _with_twin(settings: Settings, topic: str, kept: timedelta) -> tuple[TopicSpec, ...]:
+    names = (topic, rejected_topic(topic))
+    return tuple(TopicSpec(name, settings.event_log_partitions, kept) for name in names)
