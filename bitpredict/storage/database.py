@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ VERSION_TABLE = "bitpredict_version"
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
+VARIABLE = "BITPREDICT_DATABASE_URL"
 BUSY_SECONDS = 30.0
 _LOCK = 0x6269747072656469  # any constant: the key of PostgreSQL's advisory lock
 
@@ -69,20 +71,29 @@ def connect(settings: Settings) -> Engine:
 
 def open_database(settings: Settings) -> Engine:
     """Open the database whatever its schema: for the upgrade itself and for diagnosis."""
+    return open_engine(settings.database, VARIABLE, BUSY_SECONDS)
+
+
+def open_engine(address: str, variable: str, busy_seconds: float) -> Engine:
+    """An engine for a SQLite file or a PostgreSQL database; `variable` is the setting that errors name.
+
+    Args:
+        busy_seconds: how long a transaction waits for another's lock.
+    """
     try:
-        url = make_url(settings.database)
+        url = make_url(address)
         if url.drivername in ("postgresql", "postgres"):
             url = url.set(drivername="postgresql+psycopg2")
         if url.get_backend_name() not in ("sqlite", "postgresql"):
-            raise SettingsError(f"BITPREDICT_DATABASE_URL: {url.drivername} is not supported; use sqlite or postgresql")
+            raise SettingsError(f"{variable}: {url.drivername} is not supported; use sqlite or postgresql")
         if url.get_backend_name() == "sqlite":
-            return _open_sqlite(url)
+            return _open_sqlite(url, busy_seconds)
         engine = create_engine(url, pool_pre_ping=True, hide_parameters=True)
-        event.listen(engine, "connect", _prepare_postgresql)
+        event.listen(engine, "connect", partial(_prepare_postgresql, busy_seconds=busy_seconds))
         return engine
     except (ArgumentError, NoSuchModuleError, ImportError, ValueError) as error:
         raise SettingsError(
-            f"BITPREDICT_DATABASE_URL is not usable ({error}); write for example postgresql://user:password@host/name"
+            f"{variable} is not usable ({error}); write for example postgresql://user:password@host/name"
         ) from error
 
 
@@ -156,7 +167,7 @@ def _name(engine: Engine) -> str:
     return engine.url.render_as_string(hide_password=True)
 
 
-_LOCKED = f"another process held its lock for {BUSY_SECONDS:g} seconds; end that process or wait"
+_LOCKED = "another process held its lock for many seconds; end that process or wait"
 
 _REMEDIES = (
     ("database is locked", _LOCKED),
@@ -164,46 +175,46 @@ _REMEDIES = (
     ("disk is full", "the disk is full; free some space and run it again"),
     ("no space left", "the disk is full; free some space and run it again"),
     ("disk i/o error", "the disk is full or fails; check it and run it again"),
-    ("readonly database", "it is read-only; make the file and its folder writable or set BITPREDICT_DATABASE_URL"),
+    ("readonly database", "it is read-only; make the file and its folder writable or set {variable}"),
     ("unable to open database file", "the file cannot be opened; check the folder's rights or set BITPREDICT_HOME"),
-    ("not a database", "the file is something else; move it away or set BITPREDICT_DATABASE_URL"),
+    ("not a database", "the file is something else; move it away or set {variable}"),
     ("malformed", "the file is damaged; restore it from a backup"),
     (
         "already exists",
         "it holds tables of these names that are not BitPredict's; give BitPredict a database of its own",
     ),
-    ("connection refused", "no server answers there; start it or set BITPREDICT_DATABASE_URL"),
-    ("password authentication failed", "user or password is wrong; set BITPREDICT_DATABASE_URL"),
+    ("connection refused", "no server answers there; start it or set {variable}"),
+    ("password authentication failed", "user or password is wrong; set {variable}"),
 )
 
 
-def remedy(error: DBAPIError) -> str:
-    """What to do about a driver's error, followed by its own words on one line."""
+def remedy(error: DBAPIError, variable: str = VARIABLE) -> str:
+    """What to do about a driver's error, followed by its own words on one line; `variable` is the setting to change."""
     reason = " ".join(str(error.orig).split())[:300]
     for sign, what in _REMEDIES:
         if sign in reason.lower():
-            return f"{what} ({reason})"
+            return f"{what.format(variable=variable)} ({reason})"
     return reason
 
 
-def _open_sqlite(url: URL) -> Engine:
+def _open_sqlite(url: URL, busy_seconds: float) -> Engine:
     if url.database:
         folder = Path(url.database).parent
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StorageError(f"cannot create {folder}: {error.strerror}; set BITPREDICT_HOME elsewhere") from error
-    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS}, hide_parameters=True)
-    event.listen(engine, "connect", _prepare_sqlite)
+    engine = create_engine(url, connect_args={"timeout": busy_seconds}, hide_parameters=True)
+    event.listen(engine, "connect", partial(_prepare_sqlite, busy_seconds=busy_seconds))
     event.listen(engine, "begin", _begin_sqlite)
     return engine
 
 
-def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
+def _prepare_sqlite(connection: sqlite3.Connection, _record: Any, *, busy_seconds: float) -> None:
     """The driver's own transactions are turned off: it would begin them late and without their lock."""
     connection.isolation_level = None
     connection.execute("PRAGMA foreign_keys = ON")
-    deadline = time.monotonic() + BUSY_SECONDS
+    deadline = time.monotonic() + busy_seconds
     while connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
         try:
             connection.execute("PRAGMA journal_mode = WAL")
@@ -213,10 +224,10 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
             time.sleep(0.05)
 
 
-def _prepare_postgresql(connection: Any, _record: Any) -> None:
+def _prepare_postgresql(connection: Any, _record: Any, *, busy_seconds: float) -> None:
     """Waiting for another's lock ends as on SQLite; PostgreSQL by itself would wait for ever."""
     with connection.cursor() as cursor:
-        cursor.execute("SET lock_timeout = %s", (f"{BUSY_SECONDS * 1000:.0f}ms",))
+        cursor.execute("SET lock_timeout = %s", (f"{busy_seconds * 1000:.0f}ms",))
     connection.commit()
 
 
