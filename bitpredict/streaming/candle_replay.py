@@ -31,10 +31,10 @@ class CandleReplay:
 
     Args:
         days: how many whole days before the end of what is stored.
-        speed: 60 makes a minute a second.
+        speed: 60 makes a minute a second; None knows no gaps.
     """
 
-    def __init__(self, settings: Settings, log: EventLog, days: int = 7, speed: float = 60.0) -> None:
+    def __init__(self, settings: Settings, log: EventLog, days: int = 7, speed: float | None = 60.0) -> None:
         self._settings = settings
         self._log = log
         self._days = days

@@ -42,13 +42,20 @@ class _MarketTrade(msgspec.Struct, gc=False):
     time: datetime
 
 
-class _Event(msgspec.Struct, gc=False):
-    tickers: list[_Tick] = []
-    trades: list[_MarketTrade] = []
+class _TickerEvent(msgspec.Struct, gc=False):
+    tickers: list[_Tick]
 
 
-class _Events(msgspec.Struct, gc=False):
-    events: list[_Event]
+class _TradesEvent(msgspec.Struct, gc=False):
+    trades: list[_MarketTrade]
+
+
+class _Tickers(msgspec.Struct, gc=False):
+    events: list[_TickerEvent]
+
+
+class _Trades(msgspec.Struct, gc=False):
+    events: list[_TradesEvent]
 
 
 class _Match(msgspec.Struct, gc=False):
@@ -74,7 +81,8 @@ class _Head(msgspec.Struct, gc=False):
 
 
 _HEAD = msgspec.json.Decoder(_Head)
-_EVENTS = msgspec.json.Decoder(_Events)
+_TICKERS = msgspec.json.Decoder(_Tickers)
+_TRADES = msgspec.json.Decoder(_Trades)
 _MATCH = msgspec.json.Decoder(_Match)
 
 
@@ -132,14 +140,14 @@ def decode(frame: bytes | str, received_at: datetime) -> Frame:
 
 def _advanced(head: _Head, frame: bytes | str, received_at: datetime) -> Frame:
     if head.channel == "market_trades":
-        rows = [trade for event in parsed(_EVENTS, frame).events for trade in event.trades]
+        rows = [trade for event in parsed(_TRADES, frame).events for trade in event.trades]
         trades = [_market_trade(row, head.sequence_num, received_at) for row in rows]
         return Frame(sorted(trades, key=lambda trade: int(trade.trade_id)), head.sequence_num)
     if head.channel == "ticker":
         if head.timestamp is None or head.sequence_num is None:
             raise MessageError("unknown shape: a ticker of Coinbase without timestamp or sequence_num")
         moment = believable(head.timestamp, received_at)
-        ticks = [tick for event in parsed(_EVENTS, frame).events for tick in event.tickers]
+        ticks = [tick for event in parsed(_TICKERS, frame).events for tick in event.tickers]
         return Frame([_tick(tick, moment, head.sequence_num, received_at) for tick in ticks], head.sequence_num, True)
     if head.channel in _OTHER_CHANNELS:
         return Frame([], head.sequence_num)

@@ -39,6 +39,8 @@ def parsed(decoder: msgspec.json.Decoder[_T], frame: bytes | str) -> _T:
     if len(frame) > LARGEST_FRAME:
         raise MessageError(f"too large: a frame of {len(frame)} bytes, where {LARGEST_FRAME} are the most")
     try:
+        if isinstance(frame, bytes):
+            frame.decode()  # the decoder does not look at what it skips
         return decoder.decode(frame)
     except msgspec.ValidationError as error:
         raise MessageError(f"unknown shape: {error}") from error
