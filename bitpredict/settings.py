@@ -33,6 +33,9 @@ class Settings(BaseSettings):
         allowed_lateness_ms: how much a trade may be older than the newest of its symbol and still be used live.
         tick_window: trades in the window of ret_mean and ret_std.
         model_variant: what forecasts one minute ahead: the scaled ret_std, or the trained tick model.
+        stream_min_messages, stream_max_age_seconds: when waiting messages are worth a run of Dagster's: so many, or the
+            oldest is so old.
+        stream_bite_messages: how many one tick of a sensor takes at most, as after a pause.
         webserver_port, dashboard_port: where `bitpredict up` serves Dagster's web pages and the dashboard.
         collector_port, predictor_port: where these serve /healthz, /readyz and /metrics; replays take the ports after.
     """
@@ -75,6 +78,9 @@ class Settings(BaseSettings):
     allowed_lateness_ms: int = Field(default=0, ge=0, le=60_000)
     tick_window: int = Field(default=50, ge=3, le=10_000)
     model_variant: Literal["baseline", "ml"] = "baseline"
+    stream_min_messages: int = Field(default=1000, ge=1)
+    stream_max_age_seconds: float = Field(default=60.0, ge=0)
+    stream_bite_messages: int = Field(default=50_000, ge=1)
     coinbase_url: str = "wss://advanced-trade-ws.coinbase.com"
     binance_stream_url: str = "wss://stream.binance.com:9443"
 

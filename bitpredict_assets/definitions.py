@@ -1,4 +1,4 @@
-"""The only place where assets, checks, jobs, schedules and resources come together."""
+"""The only place where assets, checks, jobs, schedules, sensors and resources come together."""
 
 import dagster as dg
 
@@ -14,14 +14,21 @@ from bitpredict_assets.platform import assets as platform
 from bitpredict_assets.prices import assets as prices
 from bitpredict_assets.prices import checks as price_checks
 from bitpredict_assets.resources import Platform
+from bitpredict_assets.stream import assets as stream
+from bitpredict_sensors.live_forecasts import live_forecasts_sensor
+from bitpredict_sensors.streamed_trades import streamed_trades_sensor
 
 _platform = Platform()
 
 defs = dg.Definitions(
-    assets=dg.load_assets_from_modules([prices, features, models, forecasts, platform]),
+    assets=[
+        *dg.load_assets_from_modules([prices, features, models, forecasts, platform, stream]),
+        stream.live_forecasts,
+    ],
     asset_checks=dg.load_asset_checks_from_modules([price_checks, feature_checks, model_checks, forecast_checks]),
     jobs=jobs.ALL,
     schedules=schedules.for_this_market(),
+    sensors=[streamed_trades_sensor, live_forecasts_sensor],
     resources={"platform": _platform, "lake": LakeIOManager(platform=_platform)},
     # Steps share one process: a run of this graph is bound by its data, not by its cores.
     executor=dg.in_process_executor,

@@ -9,11 +9,11 @@ import pyarrow as pa
 
 from bitpredict.features.catalog import FEATURE_TABLE, PRICE_FEATURES
 from bitpredict.market.time import DAY, utc
-from bitpredict.storage.contracts import BINANCE_CANDLES, CANDLES, Contract
+from bitpredict.storage.contracts import BINANCE_CANDLES, CANDLES, STREAMED_TRADES, Contract
 from bitpredict_assets.resources import Platform
 
 CONTRACTS: dict[str, Contract] = {
-    contract.table: contract for contract in (BINANCE_CANDLES, CANDLES, PRICE_FEATURES, FEATURE_TABLE)
+    contract.table: contract for contract in (BINANCE_CANDLES, CANDLES, PRICE_FEATURES, FEATURE_TABLE, STREAMED_TRADES)
 }
 
 

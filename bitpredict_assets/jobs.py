@@ -42,4 +42,11 @@ maintenance = dg.define_asset_job(
     description="Compact and vacuum the lake; bring the scorecard up to date.",
 )
 
-ALL = [prices_and_features, models, forecasts_and_scores, today, repair, maintenance]
+stream = dg.define_asset_job(
+    "stream",
+    # The parity check looks at whole days: it has a job of its own.
+    selection=dg.AssetSelection.assets("streamed_trades").without_checks(),
+    description="Trades of the event log into the lake, by exact offsets of one day; a sensor asks for it.",
+)
+
+ALL = [prices_and_features, models, forecasts_and_scores, today, repair, maintenance, stream]

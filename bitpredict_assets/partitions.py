@@ -1,12 +1,12 @@
 """How time is cut: days (UTC) for data and forecasts, months for models, both from the market's calendar."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 
 import dagster as dg
 
 from bitpredict.features.catalog import LOOKBACK
 from bitpredict.forecasting.months import HISTORY_MONTHS
-from bitpredict.market.time import DAY
+from bitpredict.market.time import DAY, utc
 from bitpredict.settings import load_settings
 
 LOOKBACK_DAYS = -(-LOOKBACK // DAY)
@@ -21,6 +21,13 @@ monthly = dg.MonthlyPartitionsDefinition(
     end_date=(_end + timedelta(days=31)).replace(day=1) if _end and _end.day != 1 else _end,
     end_offset=1 if _open else 0,
 )
+
+
+streamed = dg.DailyPartitionsDefinition(
+    start_date=utc(date(2017, 8, 17)),  # the first day of the oldest of the live lane's exchanges
+    end_offset=2,  # tomorrow too: around midnight an exchange's clock may be ahead of ours
+)
+"""Days of what the live lane brings, whatever the batch market's calendar is: open-ended."""
 
 
 def reaching_back(days: int) -> dg.TimeWindowPartitionMapping:

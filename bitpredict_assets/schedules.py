@@ -88,9 +88,12 @@ def maintenance_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest
 
 
 def for_this_market() -> list[dg.ScheduleDefinition]:
-    """None where the calendar has ended; none of today where a day is published after it is over."""
+    """None where the calendar has ended; none of today where a day is published after it is over; where there are no
+    candles to collect the upkeep alone."""
     settings = load_settings()
     if settings.calendar()[1] is not None:
         return []
+    if settings.market == "coinbase":
+        return [maintenance_schedule]
     later = [yesterday_schedule, models_schedule, repair_schedule, maintenance_schedule]
     return later if settings.market == "archive" else [today_schedule, *later]

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import structlog
 
-from bitpredict.errors import AbsentError, BeforeListingError, NotYetPublishedError
+from bitpredict.errors import AbsentError, BeforeListingError, NotYetPublishedError, SettingsError
 from bitpredict.market.candles import CANDLE_SCHEMA, CandleBatch
 from bitpredict.market.time import DAY, MINUTE, days
 from bitpredict.observability import SOURCE_REJECTED_ROWS
@@ -131,7 +131,16 @@ class ArchiveThenRest:
 
 
 def choose_source(settings: Settings) -> CandleSource:
-    """The source that `settings.market` names."""
+    """The source that `settings.market` names.
+
+    Raises:
+        SettingsError: the market has no candles to collect; it feeds the live lane alone.
+    """
+    if settings.market == "coinbase":
+        raise SettingsError(
+            "BITPREDICT_MARKET=coinbase feeds the live lane alone and has no candles to collect; for prices, features "
+            "and models of history set BITPREDICT_MARKET=binance (or sample, archive, simulated)"
+        )
     if settings.market == "simulated":
         return Simulator(settings.simulation_seed)
     downloads = Downloads(settings.home / "cache" / "archive")

@@ -129,3 +129,29 @@ CANDLES = Contract(
     positive=_PRICES,
     description="The canonical one-minute candles: validated, each minute once, missing minutes missing.",
 )
+
+STREAMED_TRADES = Contract(
+    table="streamed_trades",
+    schema=pa.schema(
+        [
+            field("exchange", pa.string(), "where it was traded"),
+            field("symbol", pa.string(), "trading pair, base then quote"),
+            field("trade_id", pa.string(), "the exchange's; of a feed without ids, made from its sequence"),
+            field("price", pa.float64(), "price paid", "quote currency"),
+            field("size", pa.float64(), "amount traded; 0 where the feed tells none", "base currency"),
+            field("side", pa.string(), "of the taker: buy, sell or unknown"),
+            field("event_time", TIMESTAMP, "when the exchange says it was", "UTC"),
+            field("received_at", TIMESTAMP, "when we had it", "UTC"),
+            field("sequence", pa.int64(), "the feed's own number, where it counts", nullable=True),
+            field("provenance", pa.string(), "observed or simulated"),
+            field("replayed", pa.bool_(), "read from a recording, in market time"),
+            field("topic", pa.string(), "of the event log that it was read from"),
+            field("partition", pa.int32(), "of the topic"),
+            field("offset", pa.int64(), "of the message in the partition"),
+        ]
+    ),
+    key=("exchange", "symbol", "trade_id"),
+    time="event_time",
+    positive=("price",),
+    description="Every trade of the live lane's topics, once, with the place of its message.",
+)

@@ -81,20 +81,30 @@ def reconcile(
     with writing(engine, alone=True) as connection:
         before = _touching(connection, symbol, source, start, end)
         after = _joined(_reconciled(before, start, end, missing, repaired_from, now))
-        if after == before:
-            return
-        stale = set(before) - set(after)
-        fresh = [run for run in after if run not in before]
-        if stale:
-            connection.execute(
-                delete(data_gaps).where(
-                    data_gaps.c.symbol == symbol,
-                    data_gaps.c.source == source,
-                    data_gaps.c.start.in_(sorted(run.start for run in stale)),
-                )
-            )
-        if fresh:
-            connection.execute(insert(data_gaps), [_row(symbol, source, run) for run in fresh])
+        _store(connection, symbol, source, before, after)
+
+
+def declare_unrepairable(
+    engine: Engine, symbol: str, source: str, start: datetime, end: datetime, *, now: datetime
+) -> None:
+    """Make the ledger say that the minutes of [start, end) are missing, and that nobody can bring them back.
+
+    A minute that was missed before keeps when it was first seen. Doing it twice changes nothing.
+
+    Raises:
+        ContractError: a bound is not a full minute, or the range is empty.
+        StorageError: the database cannot be written. Nothing was changed.
+    """
+    start, end, now = utc(start), utc(end), utc(now)
+    _checked(symbol, start, end, [Gap(start, end)])
+    with writing(engine, alone=True) as connection:
+        before = _touching(connection, symbol, source, start, end)
+        outside = [run.clipped(run.start, start) for run in before] + [run.clipped(end, run.end) for run in before]
+        inside = [run for run in before if run.start < end and run.end > start]
+        first_seen = min((run.first_seen for run in inside), default=now)
+        lost = _Run(start, end, UNREPAIRABLE, None, min(first_seen, now))
+        after = _joined([*(run for run in outside if run.start < run.end), lost])
+        _store(connection, symbol, source, before, after)
 
 
 def read_gaps(
@@ -109,6 +119,22 @@ def read_gaps(
             query = query.where(column == value)
     with reading(engine) as connection:
         return fetch(connection, query, list(data_gaps.columns), list(data_gaps.primary_key))
+
+
+def _store(connection: Connection, symbol: str, source: str, before: list[_Run], after: list[_Run]) -> None:
+    """Write what changed between two states of the same minutes."""
+    stale = set(before) - set(after)
+    fresh = [run for run in after if run not in before]
+    if stale:
+        connection.execute(
+            delete(data_gaps).where(
+                data_gaps.c.symbol == symbol,
+                data_gaps.c.source == source,
+                data_gaps.c.start.in_(sorted(run.start for run in stale)),
+            )
+        )
+    if fresh:
+        connection.execute(insert(data_gaps), [_row(symbol, source, run) for run in fresh])
 
 
 def _checked(symbol: str, start: datetime, end: datetime, gaps: Iterable[Gap]) -> list[Gap]:

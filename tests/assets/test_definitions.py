@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 import pytest
@@ -16,12 +17,18 @@ GROUPS = {
     "prices": {"binance_candles", "candles", "data_gaps"},
     "features": {"price_features", "feature_table"},
     "models": {"models", "model_evaluations", "champions"},
-    "forecasts": {"batch_forecasts", "forecast_outcomes", "scorecard"},
+    "forecasts": {"batch_forecasts", "forecast_outcomes", "scorecard", "live_forecasts"},
     "platform": {"lake_maintenance"},
+    "stream": {"streamed_trades"},
 }
+REPORTED = {"live_forecasts"}
+"""By a sensor: no run makes them."""
 ASSETS = sorted(set.union(*GROUPS.values()))
 TABLES = sorted({*ASSETS} - {"models", "lake_maintenance"})
-HEAVY = ("tensorflow", "keras", "mlflow", "sklearn", "onnxruntime", "transformers", "matplotlib", "plotly")
+HEAVY = (
+    *("tensorflow", "keras", "mlflow", "sklearn", "onnxruntime", "transformers", "matplotlib", "plotly"),
+    *("kafka", "websockets"),
+)
 
 
 def node(asset: str):
@@ -47,7 +54,9 @@ def test_an_asset_introduces_itself(asset):
     assert found.owners == ["team:bitpredict"]
     assert found.kinds
     assert found.tags["domain"] == found.group_name
-    assert found.backfill_policy == dg.BackfillPolicy.single_run()
+    assert found.is_materializable == (asset not in REPORTED)
+    if found.is_materializable:
+        assert found.backfill_policy == dg.BackfillPolicy.single_run()
 
 
 @pytest.mark.parametrize("asset", TABLES)
@@ -67,12 +76,16 @@ def test_a_lake_table_shows_its_contract_with_units(contract):
         assert shown[column.name].description == (f"{meaning} [{unit}]" if unit else meaning)
         assert shown[column.name].constraints.nullable == column.nullable
     assert shown["symbol"].description.endswith("quote")
-    named = {"binance_candles": ("close", "[quote currency]"), "candles": ("volume", "[base currency]")}
+    named = {
+        "binance_candles": ("close", "[quote currency]"),
+        "candles": ("volume", "[base currency]"),
+        "streamed_trades": ("size", "[base currency]"),
+    }
     name, unit = named.get(contract.table, ("reference_price", "[quote currency]"))
     assert shown[name].description.endswith(unit)
 
 
-@pytest.mark.parametrize("asset", ASSETS)
+@pytest.mark.parametrize("asset", sorted({*ASSETS} - REPORTED))
 def test_only_lake_tables_go_through_an_io_manager(asset):
     """What returned anything else would be pickled by the default one."""
     definition = node(asset).assets_def
@@ -85,7 +98,7 @@ def test_only_lake_tables_go_through_an_io_manager(asset):
 
 
 def test_two_runs_never_write_one_table_at_the_same_time():
-    pools = {asset: node(asset).pools for asset in TABLES}
+    pools = {asset: node(asset).pools for asset in TABLES if asset not in REPORTED}
     assert all(len(pool) == 1 for pool in pools.values()), pools
     written_together = {"models", "model_evaluations"}
     names = [next(iter(pool)) for asset, pool in pools.items() if asset not in written_together]
@@ -101,7 +114,7 @@ def test_nothing_of_a_calendar_that_has_ended_is_late():
     [
         ("prices_and_features", GROUPS["prices"] | GROUPS["features"], "2023-11-30"),
         ("models", GROUPS["models"], "2023-12-01"),
-        ("forecasts_and_scores", GROUPS["forecasts"], "2023-11-30"),
+        ("forecasts_and_scores", GROUPS["forecasts"] - REPORTED, "2023-11-30"),
         ("today", GROUPS["prices"] | GROUPS["features"] | {"batch_forecasts", "forecast_outcomes"}, "2023-11-30"),
         ("repair", GROUPS["prices"] | GROUPS["features"], "2023-11-30"),
         ("maintenance", {"lake_maintenance", "scorecard"}, None),
@@ -119,7 +132,30 @@ def test_a_job_runs_its_assets_with_their_checks(job, assets, partition):
 
 def test_there_are_no_other_jobs():
     jobs = {job.name for job in defs.resolve_all_job_defs() if not job.name.startswith("__")}
-    assert jobs == {"prices_and_features", "models", "forecasts_and_scores", "today", "repair", "maintenance"}
+    others = {"prices_and_features", "models", "forecasts_and_scores", "today", "repair", "maintenance"}
+    assert jobs == {*others, "stream"}
+
+
+def test_a_run_of_the_stream_makes_trades_alone():
+    layer = defs.resolve_job_def("stream").asset_layer
+    assert {key.to_user_string() for key in layer.executable_asset_keys} == {"streamed_trades"}
+    assert not layer.asset_graph.asset_check_keys
+
+
+def test_the_live_lane_has_sensors_that_run():
+    sensors = {sensor.name: sensor for sensor in defs.get_repository_def().sensor_defs}
+    assert {*sensors} == {"streamed_trades_sensor", "live_forecasts_sensor"}
+    for sensor in sensors.values():
+        assert sensor.default_status == dg.DefaultSensorStatus.RUNNING
+        assert sensor.minimum_interval_seconds == 5
+
+
+@pytest.mark.parametrize("asset", ["streamed_trades", "live_forecasts"])
+def test_the_days_of_the_stream_go_on_when_the_markets_calendar_has_ended(asset):
+    today = datetime.now(UTC).date()
+    days = node(asset).partitions_def.get_partition_keys()
+    assert days[0] == "2017-08-17"
+    assert {f"{today}", f"{today + timedelta(days=1)}"} <= {*days}
 
 
 def test_the_samples_calendar():

@@ -92,6 +92,19 @@ def test_gaps_that_are_repaired_are_not_fetched_again(engine):
     assert answer.skip_message == "no open gap of the last 30 days"
 
 
+@pytest.mark.parametrize(
+    ("market", "names"),
+    [
+        ("sample", []),
+        ("coinbase", ["maintenance_schedule"]),
+        ("archive", ["yesterday_schedule", "models_schedule", "repair_schedule", "maintenance_schedule"]),
+    ],
+)
+def test_only_what_the_market_has_is_scheduled(monkeypatch, market, names):
+    monkeypatch.setenv("BITPREDICT_MARKET", market)
+    assert [schedule.name for schedule in schedules.for_this_market()] == names
+
+
 def test_without_any_gap_there_is_nothing_to_repair():
     (answer,) = schedules.repair_schedule(at(*NOW), platform=Platform())
     assert isinstance(answer, dg.SkipReason)

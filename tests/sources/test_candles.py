@@ -3,7 +3,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 from prometheus_client import REGISTRY
 
-from bitpredict.errors import NotYetPublishedError, SourceUnavailableError
+from bitpredict.errors import NotYetPublishedError, SettingsError, SourceUnavailableError
 from bitpredict.market.candles import CANDLE_SCHEMA
 from bitpredict.settings import Settings
 from bitpredict.sources.binance import BinanceRest
@@ -204,6 +204,11 @@ class TestArchiveThenRest:
 )
 def test_the_setting_chooses_the_source(values, kind):
     assert type(choose_source(Settings(**values))) is kind
+
+
+def test_a_market_of_the_live_lane_alone_has_no_source():
+    with pytest.raises(SettingsError, match=r"BITPREDICT_MARKET=coinbase .* set BITPREDICT_MARKET=binance"):
+        choose_source(Settings(market="coinbase"))
 
 
 def test_the_default_source_is_the_sample(settings):

@@ -12,7 +12,7 @@ from sqlalchemy import Engine, delete
 from bitpredict.errors import ContractError
 from bitpredict.market.gaps import Gap
 from bitpredict.market.time import MINUTE
-from bitpredict.storage.gap_ledger import read_gaps, reconcile
+from bitpredict.storage.gap_ledger import declare_unrepairable, read_gaps, reconcile
 from bitpredict.storage.schema import data_gaps
 
 MIDNIGHT = datetime(2023, 3, 25, tzinfo=UTC)
@@ -157,6 +157,42 @@ class Oracle:
 def gaps_of(missing: Iterable[int]) -> list[Gap]:
     """One gap a minute: reconcile joins them."""
     return [gap(minute, minute + 1) for minute in sorted(missing)]
+
+
+def give_up(engine: Engine, start: int, end: int, now: datetime = LATER) -> None:
+    declare_unrepairable(engine, "BTCUSDT", "candles", at(start), at(end), now=now)
+
+
+def test_minutes_given_up_stay_missing_for_ever(engine):
+    give_up(engine, 5, 8)
+    give_up(engine, 5, 8)
+    assert rows(engine) == [(at(5), at(8), 3, "unrepairable", None, LATER)]
+    look(engine, 0, 20, gap(5, 8), now=LATER)
+    assert rows(engine) == [(at(5), at(8), 3, "unrepairable", None, LATER)]
+
+
+def test_minutes_given_up_inside_an_open_gap_keep_when_they_were_first_seen(engine):
+    look(engine, 0, 20, gap(2, 12), now=FIRST)
+    give_up(engine, 5, 8)
+    assert rows(engine) == [
+        (at(2), at(5), 3, "open", None, FIRST),
+        (at(5), at(8), 3, "unrepairable", None, FIRST),
+        (at(8), at(12), 4, "open", None, FIRST),
+    ]
+
+
+def test_losses_that_touch_are_one_row(engine):
+    give_up(engine, 5, 8)
+    give_up(engine, 7, 10)
+    give_up(engine, 10, 11)
+    assert rows(engine) == [(at(5), at(11), 6, "unrepairable", None, LATER)]
+
+
+@pytest.mark.parametrize("bounds", [(5, 5), (6, 5), (5.5, 7)])
+def test_what_is_given_up_is_whole_minutes(engine, bounds):
+    with pytest.raises(ContractError):
+        give_up(engine, *bounds)
+    assert rows(engine) == []
 
 
 SPAN = 24

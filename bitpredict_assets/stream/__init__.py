@@ -1,0 +1,1 @@
+"""What the live lane brings into the graph."""
