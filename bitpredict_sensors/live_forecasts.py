@@ -68,7 +68,10 @@ def _tick(
             records = [record for page in read_range(log, each) for record in page]
             if records:
                 times[each.topic, each.partition] = records[-1].timestamp
-            made.extend(_reported(each, records))
+            found = list(_reported(each, records))
+            if records and not found:
+                context.log.warning(f"none of the {len(records)} messages of {each} is a forecast")
+            made.extend(found)
         position = offsets.advanced(position, taken, times)
     return dg.SensorResult(
         asset_events=[*lost, *made], skip_reason=why or f"{len(made)} batches reported", cursor=offsets.dump(position)

@@ -33,7 +33,7 @@ class Trades:
 
     @property
     def messages(self) -> int:
-        return self.table.num_rows + self.elsewhere + self.undecodable
+        return int(self.table.num_rows) + self.elsewhere + self.undecodable
 
 
 def trades_table(pages: Iterable[tuple[str, int, Sequence[Record]]], start: datetime, end: datetime) -> Trades:
