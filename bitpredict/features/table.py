@@ -90,7 +90,8 @@ def _rows(candles: pa.Table, symbol: str, start: datetime, end: datetime) -> pa.
     return pa.concat_tables(stretches)
 
 
-def _table(view: View) -> pa.Table:
+def origin_values(view: View) -> dict[str, Floats]:
+    """Every number of `catalog.PRICE_FEATURES` at the view's origins, by column: batch and live rows are made of it."""
     found: dict[str, Floats] = {
         **volatility.compute(view),
         **estimators.compute(view),
@@ -101,6 +102,10 @@ def _table(view: View) -> pa.Table:
     }
     found |= {"reference_price": view.close}
     found |= {"coverage": view.valid_returns(WEEK) / WEEK, "coverage_60": view.valid_returns(60) / 60}
+    return found
+
+
+def _table(view: View) -> pa.Table:
     size = view.rows.size
     columns = {
         "symbol": pa.repeat(view.grid.symbol, size),
@@ -108,7 +113,7 @@ def _table(view: View) -> pa.Table:
         "provenance": np.array(PROVENANCES)[_worst_provenance(view)],
         "feature_set_version": pa.repeat(FEATURE_SET_VERSION, size),
         "known_at": _known_at(view),
-        **found,
+        **origin_values(view),
     }
     schema = PRICE_FEATURES.schema
     return pa.table([pa.array(columns[c.name], c.type, from_pandas=True) for c in schema], schema=schema)

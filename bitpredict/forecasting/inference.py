@@ -83,7 +83,16 @@ def forecast_ids(symbol: str, horizon: str, version: str, origins: Times) -> lis
     """Names of forecasts: 32 hexadecimal digits of SHA-256 over `symbol|origin|horizon|version`, the origin in ISO 8601
     with its offset (`2023-12-01T00:00:00+00:00`)."""
     texts = np.datetime_as_string(origins.astype("datetime64[s]"))
-    return [hashlib.sha256(f"{symbol}|{text}+00:00|{horizon}|{version}".encode()).hexdigest()[:32] for text in texts]
+    return [_digits(f"{symbol}|{text}+00:00|{horizon}|{version}") for text in texts]
+
+
+def forecast_id(symbol: str, horizon: str, version: str, origin: datetime) -> str:
+    """The name of one forecast, as `forecast_ids` gives it; `origin` is a full second in UTC."""
+    return _digits(f"{symbol}|{origin.isoformat()}|{horizon}|{version}")
+
+
+def _digits(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def _on_the_beat(features: pd.DataFrame, horizon: Horizon) -> Bools:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from bitpredict.errors import BitPredictError
+from bitpredict.market.time import MINUTE
 
 ORIGIN_STEP = timedelta(minutes=5)
 """The feature table has a row, and models are trained on an origin, at every full five minutes, UTC."""
@@ -27,6 +28,10 @@ class Horizon:
 
 
 HORIZONS = (Horizon(5, "5m"), Horizon(60, "1h"), Horizon(1440, "1d", every=timedelta(hours=1)))
+"""What the models of candles forecast."""
+
+TICK = Horizon(1, "1m", every=MINUTE)
+"""What the live lane forecasts from its window of ticks, each second; its full minutes are in the ledger."""
 
 
 def parse_horizon(text: str) -> Horizon:
@@ -35,7 +40,7 @@ def parse_horizon(text: str) -> Horizon:
     Raises:
         BitPredictError: there is none of that name.
     """
-    for horizon in HORIZONS:
+    for horizon in (TICK, *HORIZONS):
         if horizon.name == text.strip().lower():
             return horizon
-    raise BitPredictError(f"horizon {text!r} is unknown; choose one of {', '.join(h.name for h in HORIZONS)}")
+    raise BitPredictError(f"horizon {text!r} is unknown; choose one of {', '.join(h.name for h in (TICK, *HORIZONS))}")
