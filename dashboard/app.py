@@ -10,6 +10,7 @@ st.set_page_config(page_title="BitPredict", page_icon=_ICON, layout="wide")
 st.navigation(
     [
         st.Page("pages/forecasts.py", title="Forecasts", icon=":material/query_stats:", default=True),
+        st.Page("pages/live.py", title="Live", icon=":material/sensors:"),
         st.Page("pages/scorecard.py", title="Scorecard", icon=":material/rule:"),
         st.Page("pages/data.py", title="Data", icon=":material/database:"),
     ],

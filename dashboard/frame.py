@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 REFRESH_SECONDS = 15
 _SHARES = {"p_up", "skill", "pinball_skill", "champion_share"}
-_COLOURS = {"sample": "blue", "archive": "green", "live": "green", "simulated": "orange"}
+_COLOURS = {"sample": "blue", "archive": "green", "live": "green", "simulated": "orange", "replay": "blue"}
 
 NO_DATA = (
     "Nothing is stored here yet. Run `bitpredict demo` for the shipped sample of real candles (some minutes, no "
@@ -27,14 +27,21 @@ NO_DATA = (
 )
 
 
-def page(title: str, body: Callable[[Settings], None]) -> None:
-    """Show `body` below the page's head, again every `REFRESH_SECONDS`."""
+def page(title: str, body: Callable[[Settings], None], every: int = REFRESH_SECONDS, *, badged: bool = True) -> None:
+    """Show `body` below the page's head, again every so many seconds.
 
-    @st.fragment(run_every=REFRESH_SECONDS)
+    Args:
+        badged: whether the head tells the provenance of the stored candles.
+    """
+
+    @st.fragment(run_every=every)
     def refreshing() -> None:
         try:
             settings = load_settings()
-            _head(title, settings)
+            st.header(title, anchor=False)
+            if badged:
+                mark = badge(settings.market, queries.provenances(settings))
+                show_badge(mark.name, f"{mark.meaning} All times are UTC.")
             body(settings)
         except BitPredictError as error:
             st.error(literal(str(error)), icon=":material/error:")
@@ -69,9 +76,8 @@ def literal(text: object) -> str:
     return re.sub(r"([\\`*_{}\[\]()#+\-.!|<>~$:&])", r"\\\1", str(text))
 
 
-def _head(title: str, settings: Settings) -> None:
-    mark = badge(settings.market, queries.provenances(settings))
-    st.header(title, anchor=False)
+def show_badge(name: str, meaning: str) -> None:
+    """Where the page's numbers come from: a mark and a sentence."""
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.badge(mark.name, color=_COLOURS[mark.name])
-        st.caption(f"{mark.meaning} All times are UTC.")
+        st.badge(name, color=_COLOURS[name])
+        st.caption(meaning)

@@ -9,9 +9,9 @@ import pandas as pd
 from bitpredict.market.horizons import parse_horizon
 from bitpredict.market.symbols import base_currency
 from bitpredict.market.time import MINUTE
+from bitpredict.report.marks import add_band, add_intervals, instant, instants, name_price, time_axis
 from bitpredict.report.series import bars, closes, fan, quantile_prices
-from bitpredict.report.style import BLUE, GREY, ORANGE, alpha, figure, name_axis, plain
-from bitpredict.report.wording import percent_text, price_text, utc_text
+from bitpredict.report.style import BLUE, GREY, ORANGE, figure, name_axis, plain
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -51,17 +51,17 @@ def fan_chart(candles: pd.DataFrame, forecasts: pd.DataFrame) -> "Figure":
     longest = max(parse_horizon(name) for name in forecasts["horizon"])
     chart = figure(height=340, top=56)
     for _, rows in forecasts.groupby("origin"):
-        _add_band(chart, fan(rows))
+        add_band(chart, fan(rows))
     _add_closes(chart, closes(candles, origin - _HISTORY[longest.name], origin), "close", BLUE, "solid")
     since = candles.loc[candles["open_time"] >= origin, "open_time"]
     if not since.empty:
         until = min(since.max() + MINUTE, origin + longest.length)
         _add_closes(chart, closes(candles, origin, until), "since", ORANGE, "dot")
-    _add_intervals(chart, forecasts)
-    chart.add_vline(x=_instant(origin), line={"color": GREY, "width": 1, "dash": "dot"})
+    add_intervals(chart, forecasts)
+    chart.add_vline(x=instant(origin), line={"color": GREY, "width": 1, "dash": "dot"})
     chart.update_layout(legend={"entrywidth": 38})
-    _name_price(chart, symbol)
-    return _time_axis(chart)
+    name_price(chart, symbol)
+    return time_axis(chart)
 
 
 def track_chart(candles: pd.DataFrame, forecasts: pd.DataFrame) -> "Figure":
@@ -78,14 +78,14 @@ def track_chart(candles: pd.DataFrame, forecasts: pd.DataFrame) -> "Figure":
     chart = figure(height=340, top=56)
     breaks = price["time"].diff() > 3 * price["time"].diff().median()
     for i, (_, unbroken) in enumerate(price.groupby(breaks.cumsum())):
-        _add_band(chart, unbroken, named=i == 0)
+        add_band(chart, unbroken, named=i == 0)
     first, last = price["time"].iloc[0], price["time"].iloc[-1]
     _add_closes(chart, closes(candles, first - MINUTE, last), "close", BLUE, "solid")
     close = candles.loc[~candles["halted"]].assign(time=candles["open_time"] + MINUTE)[["time", "close"]]
     judged = price.merge(close, on="time")
     missed = judged[(judged["close"] < judged["q05"]) | (judged["close"] > judged["q95"])]
     misses = go.Scatter(
-        x=_instants(missed["time"]),
+        x=instants(missed["time"]),
         y=missed["close"].to_numpy(),
         mode="markers",
         marker={"color": ORANGE, "size": 5},
@@ -93,8 +93,8 @@ def track_chart(candles: pd.DataFrame, forecasts: pd.DataFrame) -> "Figure":
         hovertemplate="%{x|%Y-%m-%d %H:%M}: %{y:,.6~r}<extra></extra>",
     )
     chart.add_trace(misses)
-    _name_price(chart, symbol)
-    return _time_axis(chart)
+    name_price(chart, symbol)
+    return time_axis(chart)
 
 
 def candle_chart(candles: pd.DataFrame, width: timedelta = CANDLE_WIDTH) -> "Figure":
@@ -111,7 +111,7 @@ def candle_chart(candles: pd.DataFrame, width: timedelta = CANDLE_WIDTH) -> "Fig
             continue
         chart.add_trace(
             go.Candlestick(
-                x=_instants(part["open_time"]),
+                x=instants(part["open_time"]),
                 **{column: part[column].to_numpy() for column in ("open", "high", "low", "close")},
                 increasing={"line": {"color": BLUE, "width": 1}, "fillcolor": BLUE if whole else "rgba(0,0,0,0)"},
                 decreasing={"line": {"color": ORANGE, "width": 1}, "fillcolor": ORANGE if whole else "rgba(0,0,0,0)"},
@@ -122,7 +122,7 @@ def candle_chart(candles: pd.DataFrame, width: timedelta = CANDLE_WIDTH) -> "Fig
             col=1,
         )
     volume = go.Bar(
-        x=_instants(table["open_time"]),
+        x=instants(table["open_time"]),
         y=table["volume"].to_numpy(),
         marker={"color": GREY, "opacity": 0.6, "line": {"width": 0}},
         name="volume",
@@ -130,13 +130,13 @@ def candle_chart(candles: pd.DataFrame, width: timedelta = CANDLE_WIDTH) -> "Fig
         showlegend=False,
     )
     chart.add_trace(volume, row=2, col=1)
-    _name_price(chart, symbol)
+    name_price(chart, symbol)
     chart.update_yaxes(nticks=3, row=2, col=1)
     name_axis(chart, f"traded in {width / timedelta(hours=1):g} h, {plain(base_currency(symbol))}", row=2)
     if (table["minutes"] == expected).all():
         chart.update_layout(showlegend=False, margin={"t": 24})
     chart.update_xaxes(rangeslider_visible=False)
-    _time_axis(chart)
+    time_axis(chart)
     chart.update_xaxes(title_text=None, row=1, col=1)
     return chart
 
@@ -154,7 +154,7 @@ def gap_map(presence: pd.DataFrame) -> "Figure":
     )
     scale = [[edge / len(_PRESENCE), colour] for i, (_, colour, _) in enumerate(_PRESENCE) for edge in (i, i + 1)]
     cells = go.Heatmap(
-        x=_instants(pd.Series(share.columns)),
+        x=instants(pd.Series(share.columns)),
         y=[plain(symbol) for symbol in share.index],
         z=classes,
         zmin=-0.5,
@@ -174,30 +174,14 @@ def gap_map(presence: pd.DataFrame) -> "Figure":
         chart.add_trace(go.Scatter(x=[None], y=[None], mode="markers", marker=swatch, name=name))
     chart.update_yaxes(autorange="reversed", showgrid=False, fixedrange=True)
     chart.update_xaxes(showgrid=False)
-    return _time_axis(chart)
-
-
-def _add_band(chart: "Figure", paths: pd.DataFrame, *, named: bool = True) -> None:
-    """The 90 % and the 50 % interval between paths of quantile prices, and their median."""
-    import plotly.graph_objects as go
-
-    time = _instants(paths["time"])
-    for low, high, opacity, name in (("q05", "q95", 0.2, "90 %"), ("q25", "q75", 0.35, "50 %")):
-        edge = {"x": time, "mode": "lines", "line": {"width": 0}, "hoverinfo": "skip"}
-        chart.add_trace(go.Scatter(**edge, y=paths[low].to_numpy(), name=low, showlegend=False))
-        filled = {"fill": "tonexty", "fillcolor": alpha(BLUE, opacity)}
-        chart.add_trace(go.Scatter(**edge, **filled, y=paths[high].to_numpy(), name=name, showlegend=named))
-    median = {"color": BLUE, "width": 1, "dash": "dash"}
-    chart.add_trace(
-        go.Scatter(x=time, y=paths["q50"].to_numpy(), mode="lines", line=median, hoverinfo="skip", showlegend=False)
-    )
+    return time_axis(chart)
 
 
 def _add_closes(chart: "Figure", series: pd.DataFrame, name: str, colour: str, dash: str) -> None:
     import plotly.graph_objects as go
 
     line = go.Scatter(
-        x=_instants(series["time"]),
+        x=instants(series["time"]),
         y=series["close"].to_numpy(),
         mode="lines",
         line={"color": colour, "width": 1.6, "dash": dash},
@@ -207,60 +191,3 @@ def _add_closes(chart: "Figure", series: pd.DataFrame, name: str, colour: str, d
         hovertemplate="%{x|%Y-%m-%d %H:%M}: %{y:,.6~r}<extra></extra>",
     )
     chart.add_trace(line)
-
-
-def _add_intervals(chart: "Figure", forecasts: pd.DataFrame) -> None:
-    """The forecast itself: at each target time its median with the two intervals as bars."""
-    import plotly.graph_objects as go
-
-    price = quantile_prices(forecasts)
-    median = price["q50"].to_numpy()
-    text = [
-        f"{plain(row['symbol'])}, {row['horizon']} ahead, {utc_text(row['target_time'])}<br>median {p['q50']}<br>"
-        f"50 %: {p['q25']} to {p['q75']}<br>90 %: {p['q05']} to {p['q95']}<br>"
-        f"P(up) {percent_text(row['p_up'])}, {plain(row['model'])}"
-        for row, p in zip(forecasts.to_dict("records"), price.map(price_text).to_dict("records"), strict=True)
-    ]
-    for low, high, width in (("q05", "q95", 1.5), ("q25", "q75", 5)):
-        bar = go.Scatter(
-            x=_instants(forecasts["target_time"]),
-            y=median,
-            mode="markers",
-            marker={"color": BLUE, "size": 9, "line": {"width": 1.5, "color": "white"}},
-            error_y={
-                "type": "data",
-                "symmetric": False,
-                "array": price[high].to_numpy() - median,
-                "arrayminus": median - price[low].to_numpy(),
-                "color": BLUE,
-                "thickness": width,
-                "width": 6 if width < 2 else 0,
-            },
-            text=text,
-            hovertemplate="%{text}<extra></extra>",
-            name="forecast",
-            showlegend=False,
-            cliponaxis=False,
-        )
-        chart.add_trace(bar)
-
-
-def _time_axis(chart: "Figure") -> "Figure":
-    chart.update_xaxes(title_text="UTC", hoverformat="%Y-%m-%d %H:%M", nticks=6, tickangle=0)
-    return chart
-
-
-def _instants(times: pd.Series) -> np.ndarray:
-    """Plotly draws local wall clocks: it is given UTC without a zone, so that every reader sees the same."""
-    values = pd.DatetimeIndex(times)
-    return (values.tz_convert("UTC").tz_localize(None) if values.tz else values).to_numpy("datetime64[ms]")
-
-
-def _instant(moment: pd.Timestamp) -> str:
-    return str(_instants(pd.Series([moment]))[0])
-
-
-def _name_price(chart: "Figure", symbol: str) -> None:
-    base = base_currency(symbol)
-    chart.update_yaxes(tickformat=",~r", nticks=7, row=1, col=1)
-    name_axis(chart, f"{plain(base)} price, {plain(symbol.removeprefix(base))}")

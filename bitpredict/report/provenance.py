@@ -20,6 +20,7 @@ _BY_MARKET = {
         "archive", "Real candles from the exchange's public archive, complete to its last published day."
     ),
     "binance": Provenance("live", "Real candles from the exchange, today's among them."),
+    "coinbase": Provenance("live", "Real ticks from the exchange, as they come."),
 }
 _SIMULATED = Provenance("simulated", "Invented prices from the simulator. They say nothing about any market.")
 

@@ -47,6 +47,21 @@ def utc_text(moment: datetime | pd.Timestamp) -> str:
     return f"{utc(moment):%Y-%m-%d %H:%M}"
 
 
+def second_text(moment: datetime | pd.Timestamp) -> str:
+    """`2023-12-31 23:55:03`."""
+    return f"{utc(moment):%Y-%m-%d %H:%M:%S}"
+
+
+def age_text(seconds: float) -> str:
+    """0.42 as `0.4 s`, 95 as `1 min 35 s`, 7200 as `2 h`."""
+    if seconds < 10:
+        return f"{max(0.0, seconds):.1f} s"
+    if seconds < 3600:
+        minutes, rest = divmod(round(seconds), 60)
+        return " ".join(f"{number} {unit}" for number, unit in ((minutes, "min"), (rest, "s")) if number)
+    return minutes_text(round(seconds / 60))
+
+
 def minutes_text(minutes: int) -> str:
     """80 as `1 h 20 min`."""
     days, rest = divmod(timedelta(minutes=int(minutes)), timedelta(days=1))

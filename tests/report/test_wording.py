@@ -67,6 +67,7 @@ def test_instants_are_shown_in_utc():
         ("sample", ["observed"], "sample"),
         ("archive", ["observed", "repaired:cryptocompare"], "archive"),
         ("binance", [], "live"),
+        ("coinbase", [], "live"),
         ("simulated", [], "simulated"),
         ("binance", ["observed", "simulated"], "simulated"),
     ],
