@@ -9,7 +9,9 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Self
 
 import pytest
 
@@ -20,15 +22,12 @@ _JAVA_OPTIONS = "-Xms128m -Xmx256m -XX:+UseSerialGC -XX:TieredStopAtLevel=1"
 _QUICK = "log.retention.check.interval.ms=500\nlog.initial.task.delay.ms=500\n"
 
 
-@pytest.fixture(scope="session")
-def kafka_broker() -> Iterator["Broker"]:
-    """A running broker; who stops it starts it again."""
-    broker = new_broker()
-    try:
+@contextmanager
+def serving() -> Iterator[str]:
+    """The URL of a running broker."""
+    with new_broker() as broker:
         broker.start()
-        yield broker
-    finally:
-        broker.discard()
+        yield broker.url
 
 
 def new_broker() -> "Broker":
@@ -98,6 +97,12 @@ class Broker:
         """End it and delete all that it holds."""
         self.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.discard()
 
     def _end(self, how: signal.Signals) -> None:
         if self._process is None:

@@ -1,0 +1,180 @@
+"""What a group's member stores goes into Kafka as one transaction: outputs, states and positions."""
+
+import re
+import time
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from kafka import KafkaProducer
+from kafka.admin import KafkaAdminClient, TransactionState
+from kafka.errors import (
+    CommitFailedError,
+    FencedInstanceIdError,
+    IllegalGenerationError,
+    KafkaError,
+    KafkaTimeoutError,
+    ProducerFencedError,
+    UnknownMemberIdError,
+)
+from kafka.structs import ConsumerGroupMetadata, OffsetAndMetadata, TopicPartition
+
+from bitpredict.errors import FencedError
+from bitpredict.streaming.kafka_clients import PATIENCE_SECONDS, KafkaClients, flush, queue
+from bitpredict.streaming.log import Checkpoint, Message, Partition
+
+_FENCED = (
+    CommitFailedError,
+    FencedInstanceIdError,
+    IllegalGenerationError,
+    ProducerFencedError,
+    UnknownMemberIdError,
+)
+_OPEN = (
+    TransactionState.ONGOING,
+    TransactionState.PREPARE_COMMIT,
+    TransactionState.PREPARE_ABORT,
+    TransactionState.PREPARE_EPOCH_FENCE,
+)
+_PATIENCE_MS = int(PATIENCE_SECONDS * 1000)
+
+
+class Mark(NamedTuple):
+    """A group's position in a partition as Kafka stores it; `note` says of which topic, and where its state lies."""
+
+    position: int
+    note: str
+
+
+class Transactions:
+    """One member's transactions.
+
+    Args:
+        name: the member's; it is the transactional id.
+        states: topic of the group's states.
+    """
+
+    def __init__(self, clients: KafkaClients, name: str, states: str) -> None:
+        self._clients, self._name, self._states = clients, name, states
+        self._producer: KafkaProducer | None = None
+        self.unsettled = False
+
+    def prepare(self) -> KafkaProducer:
+        """Be ready to store; what was left undone by a failure before is undone."""
+        if self._producer is None:
+            producer = self._clients.producer(self._name)
+            try:
+                producer.init_transactions()
+            except KafkaError:
+                producer.close(timeout=0)
+                raise
+            self._producer = producer
+        return self._producer
+
+    def store(
+        self,
+        member: ConsumerGroupMetadata,
+        checkpoints: Mapping[Partition, tuple[str, Checkpoint]],
+        outputs: Sequence[tuple[str, Message]],
+    ) -> dict[Partition, Mark]:
+        """Store (incarnation, checkpoint) by partition and append the outputs.
+
+        Raises:
+            FencedError: the group has gone on without this member; nothing was stored.
+            KafkaError: it failed; `prepare` then undoes what may be left of it.
+        """
+        producer = self.prepare()
+        try:
+            producer.begin_transaction()
+            marks = self._write(producer, checkpoints, outputs)
+            manager = producer._transaction_manager  # the public methods wait for ever
+            if marks:
+                # Only now, when states and outputs are written: a successor that finds the group's old positions can
+                # be sure that this check fails.
+                offsets = {TopicPartition(*p): OffsetAndMetadata(*mark, -1) for p, mark in marks.items()}
+                _wait(producer, manager.send_offsets_to_transaction(offsets, member))
+            self.unsettled = True
+            _wait(producer, manager.begin_commit())
+        except BaseException as error:
+            self.discard()
+            if isinstance(error, _FENCED):
+                raise FencedError(f"another member of the group has taken over: {error}") from error
+            raise
+        return marks
+
+    def _write(
+        self,
+        producer: KafkaProducer,
+        checkpoints: Mapping[Partition, tuple[str, Checkpoint]],
+        outputs: Sequence[tuple[str, Message]],
+    ) -> dict[Partition, Mark]:
+        now = int(time.time() * 1000)
+        states = {
+            partition: producer.send(
+                self._states,
+                value=checkpoint.state,
+                key=f"{partition.topic}/{partition.number}".encode(),
+                partition=0,
+                timestamp_ms=now,
+            )
+            for partition, (_, checkpoint) in checkpoints.items()
+        }
+        flush(producer, [*states.values(), *queue(producer, outputs)])
+        return {
+            partition: Mark(checkpoint.position, f"{incarnation} {states[partition].value.offset}")
+            for partition, (incarnation, checkpoint) in checkpoints.items()
+        }
+
+    def discard(self) -> None:
+        """Let go of the producer, without waiting."""
+        if self._producer is not None:
+            self._producer.close(timeout=0)
+            self._producer = None
+
+    def close(self) -> None:
+        if self._producer is not None:
+            self._producer.close(timeout=2)
+            self._producer = None
+
+
+def settle(admin: KafkaAdminClient, names: Collection[str]) -> None:
+    """Wait until the markers of these members' last transactions are written, so that everybody sees them."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while any(described.state in _OPEN for described in admin.describe_transactions(list(names)).values()):
+        if time.monotonic() > deadline:
+            raise KafkaTimeoutError("a transaction does not come to its end")
+        time.sleep(0.002)
+
+
+def end_dead(admin: KafkaAdminClient, clients: KafkaClients, group: str) -> None:
+    """Abort what dead members of the group left open: it would hide from readers what comes after it."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while dead := _dead(admin, group):
+        for name, state in dead.items():
+            if state is TransactionState.ONGOING:
+                producer = clients.producer(name)
+                try:
+                    producer.init_transactions()
+                finally:
+                    producer.close(timeout=0)
+        if time.monotonic() > deadline:
+            raise KafkaTimeoutError(f"the transactions of dead members of {group} do not end")
+        time.sleep(0.005)
+
+
+def _dead(admin: KafkaAdminClient, group: str) -> dict[str, TransactionState]:
+    """The open transactions of those that are no members any more. Listed before the members: who came meanwhile is
+    none of them."""
+    name = re.compile(re.escape(group) + r"\.[0-9a-f]{32}")
+    listed = [t for found in admin.list_transactions(state_filters=list(_OPEN)).values() for t in found]
+    ours = {t.transactional_id: t.state for t in listed if name.fullmatch(t.transactional_id)}
+    if not ours:
+        return {}
+    members: list[dict[str, Any]] = admin.describe_groups([group])[group]["members"]
+    alive = {member["client_id"] for member in members}
+    return {name: state for name, state in ours.items() if name not in alive}
+
+
+def _wait(producer: KafkaProducer, result: Any) -> None:
+    producer._sender.wakeup()
+    if not result.wait(_PATIENCE_MS):
+        raise KafkaTimeoutError("the transaction was not answered")
