@@ -32,6 +32,10 @@ def frame_to_json(frame: pd.DataFrame) -> str:
 def _plain(value: Any) -> Any:
     if value is None or value is pd.NaT or value is pd.NA:
         return None
+    if isinstance(value, Mapping):
+        return {key: _plain(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(one) for one in value]
     if isinstance(value, datetime):
         return utc(value).isoformat().replace("+00:00", "Z")
     if isinstance(value, date):

@@ -22,8 +22,13 @@ def nothing_yet(what: str, settings: Settings) -> StorageError:
 
 def database_file(settings: Settings) -> Path | None:
     """The file of an SQLite database; None on a server, or where the address is malformed."""
+    return sqlite_file(settings.database)
+
+
+def sqlite_file(address: str) -> Path | None:
+    """The file that a URL names; None where it names a server, or is malformed."""
     try:
-        url = make_url(settings.database)
+        url = make_url(address)
     except ArgumentError:
         return None
     return Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None

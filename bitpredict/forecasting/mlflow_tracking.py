@@ -93,8 +93,13 @@ class Tracking:
 
     def number(self, name: str, version: str) -> str | None:
         """MLflow's number of a version of the registered model `name`; None if it is not registered."""
+        found = self.registered(name, version)
+        return found[0] if found else None
+
+    def registered(self, name: str, version: str) -> tuple[str, str] | None:
+        """MLflow's number of a version of the registered model `name`, and its run; None if it is not registered."""
         found = self.client.search_model_versions(f"name = '{name}' and tag.{_VERSION} = '{version}'")
-        return str(found[0].version) if found else None
+        return (str(found[0].version), str(found[0].run_id)) if found else None
 
     def set_alias(self, alias: str, symbol: str, horizon: Horizon, version: str) -> None:
         """Point an alias at a version; pointing `champion` at an earlier one is the rollback.

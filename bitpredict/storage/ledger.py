@@ -59,6 +59,11 @@ def read_forecasts(
     return _read(engine, list(forecasts.columns), conditions, [table.origin, table.model, table.forecast_id])
 
 
+def find_forecast(engine: Engine, forecast_id: str) -> pd.DataFrame:
+    """The forecast of that id: one row, or none."""
+    return _read(engine, list(forecasts.columns), [forecasts.c.forecast_id == forecast_id], [forecasts.c.forecast_id])
+
+
 def due_forecasts(engine: Engine, start: datetime, end: datetime) -> pd.DataFrame:
     """Forecasts with target_time in (start, end]: what the candles of that range decide, scored before or not.
 
