@@ -71,7 +71,7 @@ class Membership:
         self._topics = sorted(set(topics))
         self._lock_key = zlib.crc32(group.encode())
         self._is_mine = (MEMBERS.c.group_name == group) & (MEMBERS.c.member == member)
-        self._stopwatch = _Stopwatch()
+        self._stopwatch = Stopwatch()
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -177,7 +177,7 @@ class Membership:
                 connection.execute(delete(MEMBERS).where(dead, MEMBERS.c.beat == beats[member]))
 
 
-class _Stopwatch:
+class Stopwatch:
     """For how long each beat has stood still. A look after a long pause counts as one beat's time: when this process
     or the whole machine stood still, the others may have too."""
 

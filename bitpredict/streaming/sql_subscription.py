@@ -11,6 +11,7 @@ from operator import itemgetter
 from uuid import uuid4
 
 from sqlalchemy import Connection, select
+from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.pool import PoolProxiedConnection
 
 from bitpredict.errors import EventLogError, FencedError
@@ -21,9 +22,9 @@ from bitpredict.streaming.sql_schema import CLAIMS, SqlStore
 
 POLL_RECORDS = 2_000
 LOOK_SECONDS = 0.25
-IDLE_SECONDS = {"sqlite": 0.003, "postgresql": 0.01}
-"""Between two looks for messages: SQLite tells by a counter in shared memory that nothing changed, PostgreSQL by a
-query."""
+IDLE_SECONDS = {"sqlite": 0.005, "postgresql": 0.01}
+"""At most between two looks for messages, a quarter at first: SQLite tells by a counter in shared memory that nothing
+changed, PostgreSQL by a query."""
 
 
 @dataclass
@@ -52,22 +53,24 @@ class SqlSubscription:
         self._owned: dict[Partition, _Owned] = {}
         self._void: set[Partition] = set()
         self._look_due = 0.0
+        self._looked_up_to: int | None = None
         self._read_up_to: int | None = None
 
     def poll(self, timeout: float) -> Polled:
         deadline = time.monotonic() + timeout
+        pause = self._idle / 4
         while True:
             self._tidy()
             if self._void or time.monotonic() >= self._look_due:
                 polled = self._look()
-                self._look_due = time.monotonic() + LOOK_SECONDS
                 if polled.revoked or polled.assigned:
                     return polled
             polled = self._fetch()
             left = deadline - time.monotonic()
             if polled.records or polled.lost or left <= 0:
                 return polled
-            time.sleep(min(self._idle, left))
+            time.sleep(min(pause, left))
+            pause = min(2 * pause, self._idle)
 
     def checkpoint(
         self, checkpoints: Mapping[Partition, Checkpoint], outputs: Sequence[tuple[str, Message]] = ()
@@ -99,7 +102,11 @@ class SqlSubscription:
         return self._store.run(connection, _STORE, values + place) == 1
 
     def _look(self) -> Polled:
-        """Bring what it owns in line with what the group says."""
+        """Bring what it owns in line with what the group says, if anything was committed since it was asked last."""
+        change = self._changes.count()
+        if change is not None and change == self._looked_up_to and not self._void:
+            self._look_due = time.monotonic() + LOOK_SECONDS
+            return Polled()
         mine = {
             share.partition: share for share in self._membership.look().shares if share.owner == self._membership.member
         }
@@ -119,6 +126,8 @@ class SqlSubscription:
                 position = share.first if checkpoint is None else checkpoint.position
                 self._owned[share.partition] = _Owned(share.topic_id, share.epoch, position)
                 self._read_up_to = None
+        self._looked_up_to = change
+        self._look_due = time.monotonic() + LOOK_SECONDS
         return Polled(revoked=frozenset(revoked), assigned=stored)
 
     def _stored(self, shares: Sequence[Share]) -> dict[Partition, Checkpoint | None]:
@@ -177,14 +186,17 @@ class _Changes:
     def __init__(self, store: SqlStore) -> None:
         self._store = store
         self._connection: PoolProxiedConnection | None = None
+        self._cursor: DBAPICursor | None = None
 
     def count(self) -> int | None:
         if not self._store.is_sqlite:
             return None
         try:
-            if self._connection is None:
+            if self._connection is None or self._cursor is None:
                 self._connection = self._store.engine.raw_connection()
-            return int(self._connection.cursor().execute("PRAGMA data_version").fetchone()[0])
+                self._cursor = self._connection.cursor()
+            self._cursor.execute("PRAGMA data_version")
+            return int(self._cursor.fetchall()[0][0])
         except sqlite3.Error as error:
             raise EventLogError(f"cannot read the event log {self._store.name}: {error}") from error
 
@@ -192,7 +204,7 @@ class _Changes:
         if self._connection is not None:
             with suppress(sqlite3.Error):
                 self._connection.close()
-            self._connection = None
+            self._connection = self._cursor = None
 
 
 def _identity(share: Share) -> tuple[int, int]:
