@@ -49,7 +49,7 @@ def test_symbols_are_listed_with_commas(text, symbols, monkeypatch):
     [
         pytest.param("SYMBOLS", "", "at least one symbol", id="no symbol"),
         pytest.param("SYMBOLS", "BTCUSDT,HELLO", "'HELLO' is not a trading pair", id="no pair"),
-        pytest.param("MARKET", "moon", "'sample', 'archive', 'binance', 'coinbase' or 'simulated'", id="unknown market"),
+        pytest.param("MARKET", "moon", "'binance', 'coinbase' or 'simulated'", id="unknown market"),
         pytest.param("START", "yesterday", "date", id="no date"),
         pytest.param("START", "2023-02-30", "date", id="no such date"),
         pytest.param("SIMULATION_SEED", "seven", "integer", id="no number"),

@@ -15,7 +15,18 @@ from typer.core import TyperGroup
 
 from bitpredict.errors import BitPredictError
 
-COMMAND_MODULES = ("forecast", "explain", "gaps", "scorecard", "lookahead", "export", "doctor", "db")
+COMMAND_MODULES = (
+    "forecast",
+    "explain",
+    "gaps",
+    "scorecard",
+    "lookahead",
+    "export",
+    "doctor",
+    "db",
+    "replay",
+    "topics",
+)
 
 
 class CommandLine(TyperGroup):

@@ -136,6 +136,22 @@ def lookahead_table(results: Iterable[PrefixResult]) -> Table:
     return table
 
 
+def topics_table(rows: Iterable[Mapping[str, Any]]) -> Table:
+    """Partitions of the event log, and how far each group is behind."""
+    table = _table("topic", ">partition", ">first", ">end", ">messages/s", "retention", "lag")
+    for row in rows:
+        table.add_row(
+            row["topic"],
+            str(row["partition"]),
+            count_text(row["start"]),
+            count_text(row["end"]),
+            number_text(row["messages_per_second"]),
+            row["retention"],
+            "\n".join(f"{group} {count_text(lag)}" for group, lag in row["lag"].items()),
+        )
+    return table
+
+
 def findings_table(findings: Iterable[Finding]) -> Table:
     """The doctor's report."""
     table = _table("", "check", "found", "remedy")

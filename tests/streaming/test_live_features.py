@@ -101,17 +101,3 @@ def test_a_halted_minute_of_the_lake_stays_halted(candles):
     (batch,) = price_features(halted, "BTCUSDT", origin, origin + MINUTE).to_pylist()
     assert_same_bits(row_at(store, origin), batch)
     assert batch["coverage_60"] < 1.0
-
-
-@pytest.mark.slow
-def test_a_row_takes_some_milliseconds(candles):
-    from time import perf_counter
-
-    store, origin = MinuteStore("BTCUSDT"), FIRST + timedelta(days=10)
-    store.load(candles, origin - LOOKBACK, origin)
-    took = []
-    for _ in range(30):
-        began = perf_counter()
-        row_at(store, origin)
-        took.append(perf_counter() - began)
-    assert np.median(took) < 0.03  # 14 ms on two busy cores

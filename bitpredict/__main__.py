@@ -1,0 +1,5 @@
+"""`python -m bitpredict`: the command line without its console script."""
+
+from bitpredict.cli.main import run
+
+run()

@@ -1,0 +1,85 @@
+"""`topics` and `replay` on a SQLite event log."""
+
+import json
+import socket
+from pathlib import Path
+
+import pytest
+
+from bitpredict.settings import Settings
+from bitpredict.streaming.log import Checkpoint, Message, Partition
+from bitpredict.streaming.open_log import open_event_log
+
+HEADER = "event_time,product_id,price,best_bid,best_ask\n"
+TICKS = [
+    f"2026-04-03T22:13:{41 + n}.500000Z,{product},{price},{price},{price}\n"
+    for n, (product, price) in enumerate([("BTC-USD", 66863.0), ("ETH-USD", 2055.05), ("BTC-USD", 66865.48)])
+]
+
+
+@pytest.fixture(autouse=True)
+def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BITPREDICT_HOME", str(tmp_path / "home"))
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+def test_without_topics_it_says_how_to_get_them(run):
+    assert "bitpredict topics create" in run("topics").stdout
+    assert json.loads(run("topics", "--json").stdout) == []
+
+
+def test_created_topics_are_listed_with_their_partitions(run):
+    made = run("topics", "create").stdout.splitlines()
+    assert "predictions: 2 partitions, kept 7 days, 0:00:00, made" in made
+    assert all(line.endswith("was there") for line in run("topics", "create").stdout.splitlines())
+    rows = json.loads(run("topics", "--json").stdout)
+    assert {row["topic"] for row in rows} == {line.partition(":")[0] for line in made}
+    assert {(row["start"], row["end"], row["messages_per_second"]) for row in rows} == {(0, 0, 0.0)}
+
+
+def test_a_recording_is_replayed_and_its_messages_are_counted(run, tmp_path):
+    file = tmp_path / "ticks.csv"
+    file.write_text(HEADER + "".join(TICKS) + "2026-04-03T22:13:50Z,BTC-USD,-1,1,1\n")
+    done = run("replay", file, "--speed", "max", "--port", free_port())
+    assert done.exit_code == 0, done.output
+    assert "replayed 4 messages of coinbase" in done.stdout
+    assert "1 of them rejected" in done.stdout
+    rows = json.loads(run("topics", "--json").stdout)
+    ends = {topic: sum(row["end"] for row in rows if row["topic"] == topic) for topic in {row["topic"] for row in rows}}
+    assert (ends["coinbase-trades"], ends["coinbase-trades-rejected"]) == (3, 1)
+
+
+def test_the_lag_of_a_group_is_shown(run, tmp_path):
+    run("topics", "create")
+    with open_event_log(Settings(home=tmp_path / "home")) as log:
+        log.append("binance-trades", [Message("BTCUSDT", b"{}", 1)] * 5)
+        subscription = log.subscribe("readers", ["binance-trades"])
+        owned: set[Partition] = set()
+        while not owned:
+            owned = set(subscription.poll(1.0).assigned)
+        subscription.checkpoint({partition: Checkpoint(0, b"") for partition in owned})
+        subscription.close()
+    lags = [row["lag"].get("readers") for row in json.loads(run("topics", "--json").stdout) if row["lag"]]
+    assert sorted(lags) == [0, 5]
+    assert "readers 5" in run("topics").stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (("replay",), "name a FILE"),
+        (("replay", "ticks.csv", "--candles", "2"), "name a FILE"),
+        (("replay", "ticks.csv", "--speed", "fast"), "write 1x, 10x or max"),
+        (("replay", "ticks.csv", "--speed", "0x"), "write 1x, 10x or max"),
+        (("replay", "no-such-file.csv"), "no-such-file.csv"),
+        (("topics", "--follow", "nowhere"), "nowhere"),
+    ],
+)
+def test_wrong_input_is_one_error(run, arguments, complaint):
+    done = run(*arguments)
+    assert done.exit_code in (1, 2)
+    assert complaint in " ".join(done.output.split())
