@@ -15,7 +15,7 @@ class MemoryLog:
         self._partitions = partitions
         self._records: dict[str, dict[int, list[Record]]] = {}
         self._lock = threading.Lock()
-        self.away = False
+        self.away = self.away_for_appending = False
         self.appends: list[int] = []
         for topic in topics:
             self._records[topic] = {number: [] for number in range(partitions)}
@@ -28,6 +28,8 @@ class MemoryLog:
 
     def append(self, topic: str, messages: Sequence[Message]) -> None:
         self._check(topic)
+        if self.away_for_appending:
+            raise EventLogError("the disk is full")
         with self._lock:
             self.appends.append(len(messages))
             for message in messages:
