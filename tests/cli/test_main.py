@@ -40,7 +40,7 @@ def test_the_version_is_the_packages(run):
         pytest.param(["forecast", "BTCUSDT", "now"], 2, "unexpected extra argument", id="an argument too many"),
         pytest.param(["forecast", "DOGEUSDT"], 1, "known are BTCUSDT, ETHUSDT", id="a symbol not collected"),
         pytest.param(["forecast", "bitcoin"], 1, "'bitcoin' is not a trading pair", id="no symbol at all"),
-        pytest.param(["forecast", "BTCUSDT", "--horizon", "2h"], 1, "one of 5m, 1h, 1d", id="unknown horizon"),
+        pytest.param(["forecast", "BTCUSDT", "--horizon", "2h"], 1, "one of 1m, 5m, 1h, 1d", id="unknown horizon"),
         pytest.param(["gaps", "DOGEUSDT"], 1, "BITPREDICT_SYMBOLS", id="gaps of a symbol not collected"),
         pytest.param(["gaps", "--status", "closed"], 2, "'closed' is not one of", id="unknown status"),
         pytest.param(["scorecard", "--kind", "paper"], 2, "'backtest', 'live'", id="unknown kind"),
