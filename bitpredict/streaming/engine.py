@@ -112,8 +112,8 @@ class PartitionEngine:
         """The state, small: closed minutes are not in it (see `restore`)."""
         return msgspec.msgpack.encode(_State(1, self._settings, self._lanes))
 
-    def restore(self, state: bytes, candles: Iterable[Candle]) -> None:
-        """Become what `snapshot` was taken of.
+    def restore(self, state: bytes | None, candles: Iterable[Candle]) -> None:
+        """Become what `snapshot` was taken of; without a state, an engine that knows these minutes.
 
         Args:
             candles: minutes of the candles' topic: those that were built, and those before the checkpoint's position.
@@ -121,17 +121,19 @@ class PartitionEngine:
         Raises:
             EventLogError: the state is of another version.
         """
-        try:
-            found = _STATE.decode(state)
-        except msgspec.DecodeError as error:
-            raise EventLogError(f"the predictor's checkpoint cannot be read ({error}); delete its group") from error
-        self._lanes, self._stores = found.lanes, {}
+        self._lanes, self._stores = {}, {}
+        if state:
+            try:
+                self._lanes = _STATE.decode(state).lanes
+            except msgspec.DecodeError as error:
+                raise EventLogError(f"the predictor's checkpoint cannot be read ({error}); delete its group") from error
         for lane in self._lanes.values():
             lane.window.size = self._settings.tick_window
             self._stores[lane.symbol] = self._store(lane)
         for candle in sorted(candles, key=lambda candle: not candle.built):
-            if candle.interval == "1m" and candle.symbol in self._stores:
-                self._stores[candle.symbol].add(candle)
+            if candle.symbol not in self._lanes:
+                self._open(candle.symbol, candle.open_time)
+            self._stores[candle.symbol].add(candle)
 
     @property
     def symbols(self) -> Mapping[str, datetime | None]:

@@ -1,0 +1,189 @@
+"""The live predictor: reads the market's topics, forecasts, and stores what it made together with where it stands."""
+
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+import pyarrow as pa
+import structlog
+
+from bitpredict.errors import EventLogError, FencedError, StorageError
+from bitpredict.settings import Settings
+from bitpredict.storage.contracts import CANDLES
+from bitpredict.storage.database import BUSY_SECONDS, connect, open_engine
+from bitpredict.storage.lake import Lake
+from bitpredict.storage.ledger import write_forecasts
+from bitpredict.streaming import metrics
+from bitpredict.streaming.engine import EngineSettings, Outputs, PartitionEngine
+from bitpredict.streaming.holdings import Holdings
+from bitpredict.streaming.log import EventLog, Polled, Subscription
+from bitpredict.streaming.messages import Prediction
+from bitpredict.streaming.model_watch import ModelWatch
+from bitpredict.streaming.settling import ledger_rows, settle
+from bitpredict.streaming.topics import candles_topic, live_exchanges, trades_topic
+
+GROUP = "predictor"
+POLL_SECONDS = 0.5
+CHECKPOINT_SECONDS, CHECKPOINT_RECORDS = 1.0, 5_000
+"""Without outputs a checkpoint is made this often: what a restart reads again."""
+
+LEDGER_BUSY_SECONDS = min(2.0, BUSY_SECONDS)
+"""A locked ledger is waited for in short pieces, so that the process can end in between."""
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.05, 2.0
+_log = structlog.get_logger(__name__)
+
+
+class Predictor:
+    """A worker (see `service`). Several share the partitions, and take over from one that died.
+
+    Ledger first, then the checkpoint with the forecasts: killed in between, the next one makes the same rows again,
+    under the same ids.
+    """
+
+    def __init__(self, settings: Settings, log: EventLog, watch: ModelWatch | None = None) -> None:
+        self._settings = settings
+        self._log = log
+        self._watch = watch or ModelWatch.from_settings(settings)
+        self._lake = Lake.from_settings(settings)
+        self._ready = False
+        self._used: Counter[str] = Counter()
+        self._saved_at = 0.0
+        self._pause = FIRST_PAUSE
+
+    def run(self, stop: threading.Event) -> None:
+        """Predict until `stop`. Raises SettingsError: the database's or the registry's address is malformed."""
+        self._watch.start()
+        try:
+            while not stop.is_set():
+                try:
+                    self._session(stop)
+                except StorageError as error:  # the event log's errors are among them
+                    self._wait(error, stop)
+        finally:
+            self._ready = False
+            self._watch.stop()
+
+    def ready(self) -> bool:
+        return self._ready
+
+    def summary(self) -> str:
+        used = self._used
+        return (
+            f"used {used['trades']} trades and {used['candles']} candles ({used['late']} late, "
+            f"{used['duplicates']} duplicates, {used['rejected']} rejected), made {used['predictions']} forecasts "
+            f"and {used['bars']} bars, wrote {used['ledger']} rows to the ledger"
+        )
+
+    def _session(self, stop: threading.Event) -> None:
+        """A membership of the group, from its beginning to `stop` or an error."""
+        connect(self._settings).dispose()  # makes sure of the schema
+        self._ledger = open_engine(self._settings.database, "BITPREDICT_DATABASE_URL", LEDGER_BUSY_SECONDS)
+        exchanges = live_exchanges(self._settings)
+        topics = [name for exchange in exchanges for name in (trades_topic(exchange), candles_topic(exchange))]
+        subscription = self._log.subscribe(GROUP, topics)
+        holdings = Holdings(self._log, self._engine)
+        try:
+            while not stop.is_set():
+                polled = subscription.poll(POLL_SECONDS)
+                holdings.follow(polled)
+                holdings.swap(self._watch.current)
+                outputs = Outputs()
+                holdings.process(polled, outputs)
+                self._count(polled, outputs)
+                self._save(subscription, holdings, outputs, stop)
+            if holdings.unsaved:
+                subscription.checkpoint(holdings.checkpoints())
+        finally:
+            self._ready = False
+            subscription.close()
+            self._ledger.dispose()
+
+    def _save(self, subscription: Subscription, holdings: Holdings, outputs: Outputs, stop: threading.Event) -> None:
+        made = outputs.predictions or outputs.candles or outputs.rejected
+        now = time.monotonic()
+        due = now - self._saved_at >= CHECKPOINT_SECONDS or holdings.unsaved >= CHECKPOINT_RECORDS
+        if not made and not (due and holdings.unsaved):
+            self._working()
+            return
+        settled = settle(outputs, datetime.now(UTC))
+        checkpoints = holdings.checkpoints()
+        if not self._in_ledger(settled.predictions, stop):
+            holdings.drop(checkpoints)
+            return
+        try:
+            subscription.checkpoint(checkpoints, settled.messages)
+        except FencedError as error:
+            _log.info("partitions went to another predictor", error=str(error))
+            holdings.drop(checkpoints)
+        except EventLogError as error:
+            holdings.drop(checkpoints)  # the next poll brings them again, as they were stored
+            self._wait(error, stop)
+        else:
+            holdings.saved()
+            self._saved_at = now
+            self._working()
+            self._told(outputs)
+
+    def _in_ledger(self, predictions: Sequence[Prediction], stop: threading.Event) -> bool:
+        """Write what is on the beat, however long the ledger is away; False when `stop` came first."""
+        rows = ledger_rows(predictions)
+        while len(rows):
+            try:
+                result = write_forecasts(self._ledger, rows)
+            except StorageError as error:
+                self._wait(error, stop)
+                if stop.is_set():
+                    return False
+                continue
+            metrics.IN_LEDGER.labels("new").inc(result.inserted)
+            metrics.IN_LEDGER.labels("there already").inc(result.already_there)
+            self._used["ledger"] += result.inserted
+            break
+        return True
+
+    def _engine(self, exchange: str, number: int) -> PartitionEngine:
+        lateness = timedelta(milliseconds=self._settings.allowed_lateness_ms)
+        engine = PartitionEngine(exchange, number, EngineSettings(self._settings.tick_window, lateness), self._history)
+        engine.models = self._watch.current
+        return engine
+
+    def _history(self, symbol: str, start: datetime, end: datetime) -> pa.Table:
+        return self._lake.read(CANDLES, start, end, symbols=[symbol])
+
+    def _count(self, polled: Polled, outputs: Outputs) -> None:
+        for name, count in outputs.counts.items():
+            metrics.USED.labels(name).inc(count)
+        for reason, count in outputs.skipped.items():
+            metrics.SKIPPED.labels(reason).inc(count)
+        for topic, rejected in outputs.rejected:
+            metrics.REJECTED.labels(topic, rejected.reason.partition(":")[0]).inc()
+        for partition, lost in polled.lost.items():
+            _log.warning("messages were deleted before they were read", partition=str(partition), lost=lost)
+        newest = [records[-1].timestamp for records in polled.records.values()]
+        metrics.LAG.set(time.time() - max(newest) / 1000 if newest else 0.0)
+
+    def _told(self, outputs: Outputs) -> None:
+        """The forecasts are stored: count them, and how long they took."""
+        done = datetime.now(UTC)
+        for one in outputs.predictions:
+            metrics.PREDICTED.labels(one.exchange, one.horizon).inc()
+            metrics.LATENCY.observe((done - one.triggered_at).total_seconds())
+        self._used.update(outputs.counts)
+        self._used["rejected"] += len(outputs.rejected)
+        self._used["predictions"] += len(outputs.predictions)
+        self._used["bars"] += len(outputs.candles)
+
+    def _working(self) -> None:
+        self._ready, self._pause = True, FIRST_PAUSE
+
+    def _wait(self, error: StorageError, stop: threading.Event) -> None:
+        """Something is away: say so once, and give it time, longer each time."""
+        if self._ready or self._pause == FIRST_PAUSE:
+            _log.warning("waiting, then going on from the last checkpoint", error=str(error))
+        self._ready = False
+        stop.wait(self._pause * random.uniform(0.5, 1.0))  # noqa: S311 - spreads attempts, hides nothing
+        self._pause = min(2 * self._pause, LONGEST_PAUSE)
