@@ -15,6 +15,7 @@ from bitpredict_assets.prices import assets as prices
 from bitpredict_assets.prices import checks as price_checks
 from bitpredict_assets.resources import Platform
 from bitpredict_assets.stream import assets as stream
+from bitpredict_assets.stream import checks as stream_checks
 from bitpredict_sensors.live_forecasts import live_forecasts_sensor
 from bitpredict_sensors.streamed_trades import streamed_trades_sensor
 
@@ -25,7 +26,9 @@ defs = dg.Definitions(
         *dg.load_assets_from_modules([prices, features, models, forecasts, platform, stream]),
         stream.live_forecasts,
     ],
-    asset_checks=dg.load_asset_checks_from_modules([price_checks, feature_checks, model_checks, forecast_checks]),
+    asset_checks=dg.load_asset_checks_from_modules(
+        [price_checks, feature_checks, model_checks, forecast_checks, stream_checks]
+    ),
     jobs=jobs.ALL,
     schedules=schedules.for_this_market(),
     sensors=[streamed_trades_sensor, live_forecasts_sensor],

@@ -49,4 +49,10 @@ stream = dg.define_asset_job(
     description="Trades of the event log into the lake, by exact offsets of one day; a sensor asks for it.",
 )
 
-ALL = [prices_and_features, models, forecasts_and_scores, today, repair, maintenance, stream]
+parity = dg.define_asset_job(
+    "parity",
+    selection=dg.AssetSelection.checks_for_assets("streamed_trades"),
+    description="Compare a day of the live lane with what batch makes of it.",
+)
+
+ALL = [prices_and_features, models, forecasts_and_scores, today, repair, maintenance, stream, parity]

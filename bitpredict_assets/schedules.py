@@ -87,6 +87,19 @@ def maintenance_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest
     return dg.RunRequest(run_key=context.scheduled_execution_time.isoformat())
 
 
+@dg.schedule(
+    job=jobs.parity,
+    cron_schedule="40 0 * * *",
+    default_status=RUNNING,
+    description="Yesterday of the live lane against what batch makes of it.",
+)
+def parity_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+    tick = context.scheduled_execution_time
+    day = f"{(tick - timedelta(days=1)).date()}"
+    check = {"ops": {"streamed_trades_parity": {"config": {"day": day}}}}
+    return dg.RunRequest(run_key=tick.isoformat(), run_config=check)
+
+
 def for_this_market() -> list[dg.ScheduleDefinition]:
     """None where the calendar has ended; none of today where a day is published after it is over; where there are no
     candles to collect the upkeep alone."""
@@ -94,6 +107,6 @@ def for_this_market() -> list[dg.ScheduleDefinition]:
     if settings.calendar()[1] is not None:
         return []
     if settings.market == "coinbase":
-        return [maintenance_schedule]
+        return [maintenance_schedule, parity_schedule]
     later = [yesterday_schedule, models_schedule, repair_schedule, maintenance_schedule]
-    return later if settings.market == "archive" else [today_schedule, *later]
+    return later if settings.market == "archive" else [today_schedule, *later, parity_schedule]

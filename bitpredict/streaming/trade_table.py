@@ -10,8 +10,10 @@ import pyarrow.compute as pc
 
 from bitpredict.errors import MessageError
 from bitpredict.storage.contracts import STREAMED_TRADES
+from bitpredict.streaming.credible import fault_of_trade
 from bitpredict.streaming.log import Record
 from bitpredict.streaming.messages import Trade, decode_trade
+from bitpredict.streaming.topics import exchange_of
 
 FIRST = ("received_at", "topic", "partition", "offset")
 """Of several messages of one trade the first in this order is its row, whichever was read first."""
@@ -24,7 +26,7 @@ class Trades:
     Attributes:
         table: columns of `STREAMED_TRADES`; a trade that came twice is there twice.
         elsewhere: trades whose day is another one.
-        undecodable: messages that are no trade, or one without a believable time, price or size.
+        undecodable: messages that are no trade, or one that the predictor refuses too (`credible`).
     """
 
     table: pa.Table
@@ -41,8 +43,9 @@ def trades_table(pages: Iterable[tuple[str, int, Sequence[Record]]], start: date
     rows: list[tuple[object, ...]] = []
     elsewhere = undecodable = 0
     for topic, partition, records in pages:
+        exchange = exchange_of(topic)
         for record in records:
-            trade = believable(record.value)
+            trade = _usable(record.value, exchange)
             if trade is None:
                 undecodable += 1
             elif start <= trade.event_time < end:
@@ -54,16 +57,12 @@ def trades_table(pages: Iterable[tuple[str, int, Sequence[Record]]], start: date
     return Trades(pa.Table.from_arrays(arrays, schema=STREAMED_TRADES.schema), elsewhere, undecodable)
 
 
-def believable(value: bytes) -> Trade | None:
-    """A trade that the table can hold; None for what is none."""
+def _usable(value: bytes, exchange: str) -> Trade | None:
     try:
         trade = decode_trade(value)
     except MessageError:
         return None
-    timed = trade.event_time.tzinfo is not None and trade.received_at.tzinfo is not None
-    # JSON's numbers are finite; a float of 1e999 decodes to infinity all the same.
-    priced = 0 < trade.price < float("inf") and 0 <= trade.size < float("inf")
-    return trade if timed and priced else None
+    return None if fault_of_trade(trade, exchange) else trade
 
 
 def merged(stored: pa.Table, new: pa.Table) -> pa.Table:

@@ -133,7 +133,7 @@ def test_a_job_runs_its_assets_with_their_checks(job, assets, partition):
 def test_there_are_no_other_jobs():
     jobs = {job.name for job in defs.resolve_all_job_defs() if not job.name.startswith("__")}
     others = {"prices_and_features", "models", "forecasts_and_scores", "today", "repair", "maintenance"}
-    assert jobs == {*others, "stream"}
+    assert jobs == {*others, "stream", "parity"}
 
 
 def test_a_run_of_the_stream_makes_trades_alone():

@@ -48,6 +48,7 @@ def test_an_open_market_is_scheduled(market):
         "models_schedule": "40 0 1 * *",
         "repair_schedule": "50 1 * * *",
         "maintenance_schedule": "10 3 * * *",
+        "parity_schedule": "40 0 * * *",
     }
 
 

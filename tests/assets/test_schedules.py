@@ -39,6 +39,11 @@ def test_a_tick_asks_for_its_partition_once(schedule, moment, partition):
     assert asked.run_key == again.run_key == datetime(*moment, tzinfo=UTC).isoformat()
 
 
+def test_the_live_lane_is_checked_when_its_day_is_over():
+    asked = schedules.parity_schedule(at(2024, 3, 1, 0, 40))
+    assert asked.run_config == {"ops": {"streamed_trades_parity": {"config": {"day": "2024-02-29"}}}}
+
+
 def test_ticks_of_a_day_have_run_keys_of_their_own():
     ticks = [datetime(2024, 3, 5, tzinfo=UTC) + i * timedelta(minutes=5) for i in range(288)]
     keys = {
@@ -96,7 +101,7 @@ def test_gaps_that_are_repaired_are_not_fetched_again(engine):
     ("market", "names"),
     [
         ("sample", []),
-        ("coinbase", ["maintenance_schedule"]),
+        ("coinbase", ["maintenance_schedule", "parity_schedule"]),
         ("archive", ["yesterday_schedule", "models_schedule", "repair_schedule", "maintenance_schedule"]),
     ],
 )

@@ -1,0 +1,158 @@
+"""Trains the tick model: what the window says at one second against the minute that followed, scored on later ticks.
+
+The target's logarithm is that of the sum of squared five-second log returns of the next minute: the squared return of
+the whole minute is what forecasts are scored on, but one number tells too little to learn from. The level is then set
+so that the whole minute's squared returns are right on average.
+"""
+
+import math
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import numpy as np
+
+from bitpredict.errors import ModelError
+from bitpredict.features.windows import Floats
+from bitpredict.forecasting import metrics
+from bitpredict.forecasting.calibration import calibrate
+from bitpredict.forecasting.targets import floored
+from bitpredict.market.horizons import TICK
+from bitpredict.streaming.lane import SECOND, by_second
+from bitpredict.streaming.messages import Trade
+from bitpredict.streaming.tick_models import TICK_BASELINE, TRAINED, TickInputs, TickModel, make_model, tick_inputs
+from bitpredict.streaming.window import TickWindow
+
+STEP = timedelta(seconds=5)
+TRAINING_SHARE = 0.7
+LEAST_ORIGINS = 120
+PENALTY = 300.0
+"""Times the squared standardized weights: as if five minutes of seconds had said that nothing matters."""
+_MINUTE = TICK.length
+
+
+@dataclass(frozen=True, eq=False)
+class TickSample:
+    """n seconds of one symbol, in order of time.
+
+    Attributes:
+        origin: each second's end.
+        inputs: what a tick model reads.
+        fine_variance: (n,) sum of squared five-second log returns of the next minute.
+        log_return: (n,) over the next minute.
+    """
+
+    origin: Sequence[datetime]
+    inputs: Sequence[TickInputs]
+    fine_variance: Floats
+    log_return: Floats
+
+    def part(self, start: int, end: int) -> "TickSample":
+        return TickSample(
+            self.origin[start:end], self.inputs[start:end], self.fine_variance[start:end], self.log_return[start:end]
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class TickTraining:
+    """What came of it, with the losses of both models on the same later origins.
+
+    Attributes:
+        model: its `skill` is 1 - qlike / baseline_qlike: below zero, the baseline is better and should serve.
+    """
+
+    model: TickModel
+    trained_on: int
+    scored_on: int
+    qlike: float
+    baseline_qlike: float
+    coverage_90: float
+    baseline_coverage_90: float
+
+
+def train_tick_model(symbol: str, trades: Sequence[Trade], tick_window: int) -> TickTraining:
+    """Fit on the earlier 70 % of the ticks, compare with the baseline on the later ones.
+
+    Args:
+        trades: of one symbol and exchange, in order of time.
+
+    Raises:
+        ModelError: there are too few seconds to learn from.
+    """
+    sample = tick_sample(trades, tick_window)
+    cut = int(TRAINING_SHARE * len(sample.origin))
+    # Targets of the first part must be over before the second one begins.
+    purged = bisect_left(sample.origin, sample.origin[cut] - _MINUTE) if sample.origin else 0
+    train, test = sample.part(0, purged), sample.part(cut, len(sample.origin))
+    if min(len(train.origin), len(test.origin)) < LEAST_ORIGINS:
+        raise ModelError(
+            f"{symbol} has {len(train.origin)} seconds with a forecast to train on and {len(test.origin)} to score, "
+            f"{LEAST_ORIGINS} of each are needed; collect more ticks"
+        )
+    fitted = _fit(symbol, train)
+    loss, inside = _scores(fitted, test)
+    baseline_loss, baseline_inside = _scores(TICK_BASELINE, test)
+    skill = 1.0 - loss / baseline_loss
+    model = make_model(
+        TRAINED, symbol, fitted.intercept, fitted.weights, fitted.quantiles, fitted.p_up,
+        skill=skill, sample_size=len(test.origin),
+    )  # fmt: skip
+    return TickTraining(model, len(train.origin), len(test.origin), loss, baseline_loss, inside, baseline_inside)
+
+
+def tick_sample(trades: Sequence[Trade], tick_window: int) -> TickSample:
+    """Every second that can be forecast and whose next minute is known and had a trade in its every step's reach."""
+    times = [trade.event_time for trade in trades]
+    prices = [trade.price for trade in trades]
+    last = times[-1] if times else None
+    rows = []
+    for origin, inputs in _origins(trades, tick_window):
+        if last is None or origin + _MINUTE > last or inputs.second_variance <= 0.0:
+            continue
+        path = [prices[bisect_left(times, origin + i * STEP) - 1] for i in range(_MINUTE // STEP + 1)]
+        steps = np.diff(np.log(path))
+        if (fine := float(steps @ steps)) > 0.0:
+            rows.append((origin, inputs, fine, math.log(path[-1] / path[0])))
+    return TickSample(
+        [row[0] for row in rows],
+        [row[1] for row in rows],
+        np.array([row[2] for row in rows]),
+        np.array([row[3] for row in rows]),
+    )
+
+
+def _origins(trades: Sequence[Trade], tick_window: int) -> Iterator[tuple[datetime, TickInputs]]:
+    window = TickWindow(tick_window)
+    for start, second in by_second(trades):
+        window.extend(second, start + SECOND)
+        inputs = tick_inputs(window, window.statistics(), start + SECOND)
+        if inputs is not None:
+            yield start + SECOND, inputs
+
+
+def _fit(symbol: str, train: TickSample) -> TickModel:
+    """Ridge of the logarithms: seconds in a row say nearly the same, so that few minutes must not move the weights far.
+
+    The quantiles are those of standardized returns of the training ticks.
+    """
+    x, y = np.log(np.array(train.inputs)), np.log(train.fine_variance)
+    centre, scale = x.mean(axis=0), x.std(axis=0)
+    scale[scale == 0.0] = 1.0
+    z = (x - centre) / scale
+    slopes = np.linalg.solve(z.T @ z + PENALTY * np.eye(3), z.T @ (y - y.mean())) / scale
+    constant = float(y.mean() - centre @ slopes)
+    variance = np.exp(constant + x @ slopes)
+    level = float((floored(train.log_return**2, TICK) / variance).mean())
+    calibration = calibrate(train.log_return, variance * level)
+    weights = (float(slopes[0]), float(slopes[1]), float(slopes[2]))
+    intercept = constant + math.log(level)
+    return make_model(TRAINED, symbol, intercept, weights, calibration.quantiles, calibration.p_up)
+
+
+def _scores(model: TickModel, test: TickSample) -> tuple[float, float]:
+    """Mean QLIKE and the share inside the 90 % interval; inputs are above zero in a sample."""
+    made = [made for inputs in test.inputs if (made := model.forecast(inputs)) is not None]
+    loss = metrics.qlike(floored(test.log_return**2, TICK), np.array([one.variance for one in made]))
+    inside = metrics.inside(test.log_return, np.array([one.quantiles for one in made]), 0.9)
+    return float(loss.mean()), float(inside.mean())
