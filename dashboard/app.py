@@ -9,10 +9,10 @@ opacity=".45"/><path d="M2 22l5-6 4 4 3-3" fill="none" stroke="#2a7fbf" stroke-w
 st.set_page_config(page_title="BitPredict", page_icon=_ICON, layout="wide")
 st.navigation(
     [
-        st.Page("pages/forecasts.py", title="Forecasts", icon=":material/query_stats:", default=True),
-        st.Page("pages/live.py", title="Live", icon=":material/sensors:"),
-        st.Page("pages/scorecard.py", title="Scorecard", icon=":material/rule:"),
-        st.Page("pages/data.py", title="Data", icon=":material/database:"),
+        st.Page("screens/forecasts.py", title="Forecasts", icon=":material/query_stats:", default=True),
+        st.Page("screens/live.py", title="Live", icon=":material/sensors:"),
+        st.Page("screens/scorecard.py", title="Scorecard", icon=":material/rule:"),
+        st.Page("screens/data.py", title="Data", icon=":material/database:"),
     ],
     position="top",
 ).run()

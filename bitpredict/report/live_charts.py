@@ -43,7 +43,7 @@ def live_chart(prices: Sequence[tuple[datetime, float]], forecasts: pd.DataFrame
     add_intervals(chart, newest)
     chart.add_vline(x=str(instants(newest["origin"])[0]), line={"color": GREY, "width": 1, "dash": "dot"})
     # Who zoomed in stays there when the next second is drawn.
-    chart.update_layout(uirevision=f"{row['symbol']} {row['horizon']}", legend={"entrywidth": 38})
+    chart.update_layout(uirevision=f"{row['symbol']} {row['horizon']}", legend={"entrywidth": 90})
     name_price(chart, str(row["symbol"]))
     time_axis(chart)
     chart.update_xaxes(hoverformat="%Y-%m-%d %H:%M:%S")

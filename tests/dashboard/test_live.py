@@ -21,7 +21,7 @@ from bitpredict.streaming.topics import PREDICTIONS, topic_specs, trades_topic
 from dashboard import following
 from tests.support import live_messages as made
 
-PAGE = Path(dashboard.__file__).parent / "pages" / "live.py"
+PAGE = Path(dashboard.__file__).parent / "screens" / "live.py"
 
 
 @pytest.fixture(autouse=True)
@@ -92,6 +92,8 @@ def test_a_log_that_cannot_be_opened_is_one_message(settings):
 def test_price_rate_age_latency_and_market_time_of_a_replay(log):
     made.fill(log, datetime.now(UTC))
     test = run()
+    assert f"market time {made.CANDLES_END:%Y-%m-%d %H:%M:%S} UTC" in said(test)
+    test.segmented_control(key="live symbol").set_value("BTCUSD").run()
     assert "replay" in test.markdown[0].value
     assert f"market time {made.TRADES_END:%Y-%m-%d %H:%M:%S} UTC" in said(test)
     shown = metrics(test)
@@ -113,6 +115,20 @@ def test_another_symbol_shows_the_candles_that_are_replayed(log):
     assert test.get("plotly_chart")[0].proto.alt == "Price and newest forecast of ETHUSDT, 1h ahead"
     last = made.made_candles("ETHUSDT", 1, datetime.now(UTC))[0]
     assert metrics(test)["Price"].replace(",", "") == f"{last.close:.2f}"
+
+
+def test_a_page_that_is_held_stays_as_it_is_until_it_is_let_go(log):
+    now = datetime.now(UTC)
+    made.fill(log, now, seconds=30)
+    test = run()
+    before = test.get("plotly_chart")[0].proto.spec
+    test.toggle(key="live hold").set_value(True).run()
+    later = made.TRADES_END + timedelta(minutes=1)
+    one = made.made_prediction("BTCUSDT", "5m", later, 50_000.0, now, made_from="binance-candles/0@1")
+    made.append(log, PREDICTIONS, [one])
+    assert test.run().get("plotly_chart")[0].proto.spec == before
+    test.toggle(key="live hold").set_value(False).run()
+    assert test.get("plotly_chart")[0].proto.spec != before
 
 
 def test_the_table_has_the_newest_forecast_of_every_symbol_and_horizon(log):
@@ -152,7 +168,9 @@ def test_the_lag_of_a_group_is_what_it_has_not_read(log):
         records = member.poll(5).records
     ((partition, read),) = records.items()
     member.checkpoint({partition: Checkpoint(read[59].offset + 1, b"")})
-    assert metrics(run())["Not yet read"] == "40"
+    test = run()
+    test.segmented_control(key="live symbol").set_value("BTCUSD").run()
+    assert metrics(test)["Not yet read"] == "40"
     member.close()
 
 

@@ -34,7 +34,7 @@ def full(filled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def run(page: str) -> AppTest:
-    test = AppTest.from_file(str(FOLDER / "pages" / f"{page}.py"), default_timeout=60).run()
+    test = AppTest.from_file(str(FOLDER / "screens" / f"{page}.py"), default_timeout=60).run()
     assert not test.exception
     return test
 

@@ -18,6 +18,7 @@ from dashboard.following import Source, View, frame_of
 from dashboard.frame import draw, literal, page, show_badge
 
 _STALE_SECONDS = 10
+_HOLD, _HELD = "live hold", "live held"
 _START = (
     "Run `bitpredict up` (or `make up` in a checkout), which starts collector or replay and predictor, or each by its "
     "own command: `bitpredict topics create`, `bitpredict collect` or `bitpredict replay FILE`, `bitpredict predict`."
@@ -32,7 +33,7 @@ def body(settings: Settings) -> None:
             "simulated."
         )
         return
-    view = live_queries.view(settings)
+    view, now = _looked(settings)
     if view is None:
         st.info(f"There is no event log yet. {_START}")
     elif not view.topics:
@@ -40,16 +41,34 @@ def body(settings: Settings) -> None:
     elif not view.prices and not view.newest:
         st.info(f"Nothing has arrived yet: the topics are there and empty. {_START}")
     else:
-        _lane(view)
+        _lane(view, now, settings.symbols)
     _processes(settings)
 
 
-def _lane(view: View) -> None:
-    now = datetime.now(UTC)
-    symbols = sorted({source.symbol for source in view.prices} | {symbol for symbol, _ in view.newest})
-    symbol = st.segmented_control(
-        "Symbol", symbols, default=symbols[0], required=True, key="live symbol", label_visibility="collapsed"
-    )
+def _looked(settings: Settings) -> tuple[View | None, datetime]:
+    """The lane and when it was looked at: now, or when the page was held."""
+    if st.session_state.get(_HOLD) and _HELD in st.session_state:
+        held: tuple[View | None, datetime] = st.session_state[_HELD]
+        return held
+    looked = live_queries.view(settings), datetime.now(UTC)
+    st.session_state[_HELD] = looked
+    return looked
+
+
+def _lane(view: View, now: datetime, preferred: Sequence[str]) -> None:
+    found = {source.symbol for source in view.prices} | {symbol for symbol, _ in view.newest}
+    symbols = [*(symbol for symbol in preferred if symbol in found), *sorted(found.difference(preferred))]
+    with st.container(horizontal=True, vertical_alignment="center"):
+        symbol = st.segmented_control(
+            "Symbol",
+            symbols,
+            default=symbols[0],
+            required=True,
+            key="live symbol",
+            label_visibility="collapsed",
+            width="content",
+        )
+        st.toggle("Hold", key=_HOLD, help="Stop for a moment: to read, or to zoom into the chart.", width="content")
     source = next((source for source in view.prices if source.symbol == symbol), None)
     _origin(view, source)
     _numbers(view, source, now)
