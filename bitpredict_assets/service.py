@@ -23,6 +23,7 @@ class Service:
     Attributes:
         address: where people find it.
         awaited: those after it need it from their start.
+        setting: what moves it to another port.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Service:
     port: int | None = None
     address: str = ""
     awaited: bool = False
+    setting: str = ""
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
     def start(self, environment: dict[str, str]) -> None:

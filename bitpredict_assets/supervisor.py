@@ -3,8 +3,6 @@
 import fcntl
 import os
 import signal
-import socket
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -21,9 +19,9 @@ from bitpredict.settings import Settings
 from bitpredict_assets.dead_runs import end_dead_runs, listening
 from bitpredict_assets.instance import dagster_instance, prepare_dagster_home
 from bitpredict_assets.service import HOST, Service
+from bitpredict_assets.services import services
 
 START_SECONDS, STOP_SECONDS, POLL_SECONDS, CLEAN_SECONDS = 90.0, 15.0, 0.5, 30.0
-DASHBOARD = Path(__file__).resolve().parent.parent / "dashboard" / "app.py"
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Ctrl-C, what a service manager sends, and a terminal that is closed."""
 
@@ -42,8 +40,7 @@ def supervise(settings: Settings) -> None:
         for service in running:
             if service.port and listening(HOST, service.port):
                 raise BitPredictError(
-                    f"port {service.port} ({service.name}) is taken; end what listens there, or set "
-                    "BITPREDICT_WEBSERVER_PORT and BITPREDICT_DASHBOARD_PORT"
+                    f"port {service.port} ({service.name}) is taken; end what listens there, or set {service.setting}"
                 )
         environment = {**os.environ, "DAGSTER_HOME": str(home), "BITPREDICT_HOME": str(settings.home)}
         out = console()
@@ -60,48 +57,6 @@ def supervise(settings: Settings) -> None:
                 signal.signal(number, signal.SIG_IGN)
             _end(running)
         out.print("all ended")
-
-
-def services(settings: Settings, home: Path) -> list[Service]:
-    """What runs, in the order of starting: all of Dagster's talk to its code server."""
-    code_port = _free_port()
-    workspace = home / "workspace.grpc.yaml"
-    workspace.write_text(
-        f"load_from:\n  - grpc_server:\n      host: {HOST}\n      port: {code_port}\n      location_name: bitpredict\n"
-    )
-    python, logs = sys.executable, settings.home / "logs"
-    web, dashboard = str(settings.webserver_port), str(settings.dashboard_port)
-    return [
-        Service(
-            "dashboard",
-            [
-                *[python, "-m", "streamlit", "run", str(DASHBOARD), "--server.headless", "true"],
-                *["--server.address", HOST, "--server.port", dashboard],
-                *["--browser.gatherUsageStats", "false"],
-            ],
-            logs / "dashboard.log",
-            settings.dashboard_port,
-            f"http://{HOST}:{dashboard}",
-        ),
-        Service(
-            "code server",
-            [
-                *[python, "-m", "dagster", "api", "grpc"],
-                *["-m", "bitpredict_assets.definitions", "-h", HOST, "-p", str(code_port)],
-            ],
-            logs / "code-server.log",
-            code_port,
-            awaited=True,
-        ),
-        Service(
-            "webserver",
-            [python, "-m", "dagster_webserver", "-w", str(workspace), "-h", HOST, "-p", web],
-            logs / "webserver.log",
-            settings.webserver_port,
-            f"http://{HOST}:{web}",
-        ),
-        Service("daemon", [python, "-m", "dagster._daemon", "run", "-w", str(workspace)], logs / "daemon.log"),
-    ]
 
 
 @contextmanager
@@ -179,13 +134,6 @@ def _table(running: Sequence[Service]) -> Table:
     for service in running:
         table.add_row(service.name, service.state(), service.address, str(service.log))
     return table
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:

@@ -74,6 +74,8 @@ def ports(settings: Settings) -> Iterator[Finding]:
     services = {
         "WEBSERVER_PORT": (settings.webserver_port, "Dagster's webserver"),
         "DASHBOARD_PORT": (settings.dashboard_port, "the dashboard"),
+        "COLLECTOR_PORT": (settings.collector_port, "the collector or the replays"),
+        "PREDICTOR_PORT": (settings.predictor_port, "the predictor"),
     }
     for name, (port, service) in services.items():
         with socket.socket() as probe:

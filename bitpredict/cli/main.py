@@ -26,6 +26,8 @@ COMMAND_MODULES = (
     "db",
     "replay",
     "topics",
+    "collect",
+    "predict",
 )
 
 

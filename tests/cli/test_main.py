@@ -10,7 +10,20 @@ import typer
 from bitpredict.cli import main
 from bitpredict.errors import StorageError
 
-COMMANDS = ("forecast", "gaps", "scorecard", "lookahead", "export", "doctor", "db")
+COMMANDS = (
+    "forecast",
+    "explain",
+    "gaps",
+    "scorecard",
+    "lookahead",
+    "export",
+    "doctor",
+    "db",
+    "collect",
+    "replay",
+    "predict",
+    "topics",
+)
 
 
 def test_help_lists_every_command(run):

@@ -23,6 +23,8 @@ from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatu
 from bitpredict.errors import BitPredictError
 from bitpredict.market.time import MINUTE
 from bitpredict.settings import Settings
+from bitpredict.streaming.messages import Prediction, decode_prediction
+from bitpredict.streaming.open_log import open_event_log
 from bitpredict_assets.dead_runs import living
 from bitpredict_assets.instance import prepare_dagster_home
 from bitpredict_assets.supervisor import supervise
@@ -32,7 +34,10 @@ from tests.support.homes import Home
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
-SERVICES = {"dagster api grpc", "dagster_webserver", "dagster._daemon", "streamlit run"}
+SERVICES = {
+    *("dagster api grpc", "dagster_webserver", "dagster._daemon", "streamlit run"),
+    *("bitpredict collect", "bitpredict predict"),
+}
 END_SECONDS = 20
 TODAY = datetime.now(UTC).date()
 DAYS = [f"{TODAY - timedelta(days=ago)}" for ago in (3, 2, 1)]
@@ -46,6 +51,7 @@ class Up:
     home: Home
     web: DagsterWeb
     dashboard: str
+    lane: tuple[str, str]
 
     def family(self) -> list[psutil.Process]:
         return psutil.Process(self.process.pid).children(recursive=True)
@@ -69,7 +75,7 @@ class Up:
 @contextmanager
 def brought_up(folder: Path, home: Path | None = None, **settings: object) -> Iterator[Up]:
     """`bitpredict up` of a simulated market, on free ports, from its first moment."""
-    web, dashboard = free_ports(2)
+    web, dashboard, collector, predictor = free_ports(4)
     everything = {
         "BITPREDICT_HOME": home or folder / "home",
         "BITPREDICT_MARKET": "simulated",
@@ -77,11 +83,14 @@ def brought_up(folder: Path, home: Path | None = None, **settings: object) -> It
         "BITPREDICT_SYMBOLS": "BTCUSDT",
         "BITPREDICT_WEBSERVER_PORT": web,
         "BITPREDICT_DASHBOARD_PORT": dashboard,
+        "BITPREDICT_COLLECTOR_PORT": collector,
+        "BITPREDICT_PREDICTOR_PORT": predictor,
         **settings,
     }
     with started("up", cwd=folder, **everything) as process:
-        addresses = [f"http://127.0.0.1:{port}" for port in (web, dashboard)]
-        yield Up(process, Home(Path(str(everything["BITPREDICT_HOME"]))), DagsterWeb(addresses[0]), addresses[1])
+        addresses = [f"http://127.0.0.1:{port}" for port in (web, dashboard, collector, predictor)]
+        home = Home(Path(str(everything["BITPREDICT_HOME"])))
+        yield Up(process, home, DagsterWeb(addresses[0]), addresses[1], (addresses[2], addresses[3]))
 
 
 def free_ports(count: int) -> list[int]:
@@ -150,6 +159,24 @@ def test_every_service_runs_and_the_location_is_loaded(up):
 def test_the_dashboard_is_served(up):
     with urlopen(up.dashboard, timeout=30) as page:  # noqa: S310
         assert "streamlit" in page.read().decode().lower()
+
+
+def test_the_live_lane_forecasts(up):
+    """Trades of the simulator, labelled so, are forecast within seconds."""
+    for address in up.lane:
+        wait_for(answers(f"{address}/healthz"), up.process, 60)
+        wait_for(answers(f"{address}/readyz"), up.process, 60)
+    with open_event_log(Settings(home=up.home.path)) as log:
+
+        def newest() -> list[Prediction]:
+            state = log.topic("predictions")
+            found = [log.read("predictions", number, max(0, end - 1)) for number, end in state.end.items()]
+            return [decode_prediction(records[-1].value) for records in found if records]
+
+        wait_for(lambda: bool(newest()) or time.sleep(0.2), up.process, 60)
+        (made, *_) = newest()
+    assert (made.exchange, made.horizon, made.provenance) == ("simulated", "1m", "simulated")
+    assert made.origin.microsecond == 0
 
 
 def test_a_due_tick_of_today_launches_a_run_that_succeeds(up, instance):
