@@ -3,12 +3,13 @@
 import logging
 import re
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from kafka import KafkaConsumer, KafkaProducer
 from kafka.admin import KafkaAdminClient
 from kafka.errors import KafkaError
+from kafka.structs import TopicPartition
 
 from bitpredict.errors import EventLogError, SettingsError
 from bitpredict.settings import Settings
@@ -106,28 +107,36 @@ class KafkaClients:
         )
 
 
-def queue(producer: KafkaProducer, messages: Iterable[tuple[str, Message]]) -> list[Any]:
-    """Give (topic, message) to the producer, in order; their futures."""
+def place(producer: KafkaProducer, messages: Iterable[tuple[str, Message]]) -> list[tuple[TopicPartition, Message]]:
+    """Where each of (topic, message) goes."""
     counts: dict[str, int] = {}
-    futures = []
-    for topic, (key, value, timestamp) in messages:
+    placed = []
+    for topic, message in messages:
         if topic not in counts:
             counts[topic] = len(producer.partitions_for(topic))
-        number = partition_of(key, counts[topic])
-        futures.append(producer.send(topic, value=value, key=key.encode(), partition=number, timestamp_ms=timestamp))
-    return futures
+        placed.append((TopicPartition(topic, partition_of(message.key, counts[topic])), message))
+    return placed
 
 
-def flush(producer: KafkaProducer, futures: Iterable[Any]) -> None:
-    """Wait until all are stored.
+def store(producer: KafkaProducer, placed: Iterable[tuple[TopicPartition, Message]]) -> list[int]:
+    """Append in order and wait until all are stored, at these offsets.
 
     Raises:
         KafkaError: one of them was not.
     """
+    futures = [
+        producer.send(topic, value=value, key=key.encode(), partition=number, timestamp_ms=timestamp)
+        for (topic, number), (key, value, timestamp) in placed
+    ]
     producer.flush(timeout=PATIENCE_SECONDS + 5)
-    for future in futures:
-        if future.exception is not None:
-            raise future.exception
+    return [future.get(timeout=PATIENCE_SECONDS).offset for future in futures]
+
+
+def abandon(producer: KafkaProducer) -> None:
+    """Close it without waiting; what it still holds is not sent any more."""
+    producer._sender.force_close()  # close alone gives up when it cannot flush, and leaves its thread trying
+    with suppress(KafkaError):
+        producer.close(timeout=0)
 
 
 def record_of(record: Any) -> Record:

@@ -14,7 +14,7 @@ from kafka.structs import TopicPartition
 from bitpredict.errors import OffsetsLostError, UnknownTopicError
 from bitpredict.settings import Settings
 from bitpredict.streaming import kafka_topics
-from bitpredict.streaming.kafka_clients import PATIENCE_SECONDS, KafkaClients, flush, queue, record_of
+from bitpredict.streaming.kafka_clients import PATIENCE_SECONDS, KafkaClients, abandon, place, record_of, store
 from bitpredict.streaming.kafka_subscription import KafkaSubscription
 from bitpredict.streaming.kafka_transactions import settle
 from bitpredict.streaming.log import Message, Record, TopicSpec, TopicState
@@ -70,7 +70,7 @@ class KafkaLog:
             if self._producer is None:
                 self._producer = self._clients.producer()
             try:
-                flush(self._producer, queue(self._producer, ((topic, message) for message in messages)))
+                store(self._producer, place(self._producer, ((topic, message) for message in messages)))
             except KafkaError:
                 self._drop_producer()  # what it still holds must not be stored later
                 self._known.discard(topic)
@@ -213,7 +213,7 @@ class KafkaLog:
 
     def _drop_producer(self) -> None:
         if self._producer is not None:
-            self._producer.close(timeout=0)
+            abandon(self._producer)
             self._producer = None
 
 

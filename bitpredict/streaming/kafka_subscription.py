@@ -15,6 +15,7 @@ from kafka.structs import ConsumerGroupMetadata, OffsetAndMetadata, TopicPartiti
 from bitpredict.errors import EventLogError, FencedError
 from bitpredict.streaming import kafka_topics
 from bitpredict.streaming.kafka_clients import PATIENCE_SECONDS, KafkaClients, record_of
+from bitpredict.streaming.kafka_coordinator import mend
 from bitpredict.streaming.kafka_transactions import Mark, Transactions, end_dead
 from bitpredict.streaming.log import Checkpoint, Message, Partition, Polled, Record
 
@@ -67,7 +68,8 @@ class KafkaSubscription:
                 polled = {}
             except OffsetOutOfRangeError as error:
                 return self._overtaken(consumer, error.args[0])
-            if self._listener.changed or self._remade(consumer):
+            strangers = {Partition(*where) for where in polled} - self._owned.keys()
+            if self._listener.changed or strangers or self._remade(consumer):
                 return self._assigned(consumer)
             records: dict[Partition, list[Record]] = {}
             for where, found in polled.items():
@@ -120,6 +122,7 @@ class KafkaSubscription:
                 partition_assignment_strategy=[RangePartitionAssignor],  # partition n of every topic: one member's
                 max_poll_records=POLL_RECORDS,
             )
+            mend(self._consumer)
             self._listener = _Listener(self._consumer)
             self._consumer.subscribe(topics=self._topics, listener=self._listener)
         return self._consumer

@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from kafka import KafkaProducer
@@ -19,7 +20,7 @@ from kafka.errors import (
 from kafka.structs import ConsumerGroupMetadata, OffsetAndMetadata, TopicPartition
 
 from bitpredict.errors import FencedError
-from bitpredict.streaming.kafka_clients import PATIENCE_SECONDS, KafkaClients, flush, queue
+from bitpredict.streaming.kafka_clients import PATIENCE_SECONDS, KafkaClients, abandon, place, store
 from bitpredict.streaming.log import Checkpoint, Message, Partition
 
 _FENCED = (
@@ -65,7 +66,7 @@ class Transactions:
             try:
                 producer.init_transactions()
             except KafkaError:
-                producer.close(timeout=0)
+                abandon(producer)
                 raise
             self._producer = producer
         return self._producer
@@ -108,31 +109,29 @@ class Transactions:
         outputs: Sequence[tuple[str, Message]],
     ) -> dict[Partition, Mark]:
         now = int(time.time() * 1000)
-        states = {
-            partition: producer.send(
-                self._states,
-                value=checkpoint.state,
-                key=f"{partition.topic}/{partition.number}".encode(),
-                partition=0,
-                timestamp_ms=now,
-            )
+        states = [
+            (self._states, Message(f"{partition.topic}/{partition.number}", checkpoint.state, now))
             for partition, (_, checkpoint) in checkpoints.items()
-        }
-        flush(producer, [*states.values(), *queue(producer, outputs)])
+        ]
+        placed = place(producer, [*states, *outputs])
+        for where in dict.fromkeys(where for where, _ in placed):  # all told to the coordinator in one request
+            producer._transaction_manager.maybe_add_partition_to_transaction(where)
+        offsets = store(producer, placed)
         return {
-            partition: Mark(checkpoint.position, f"{incarnation} {states[partition].value.offset}")
-            for partition, (incarnation, checkpoint) in checkpoints.items()
+            partition: Mark(checkpoint.position, f"{incarnation} {offset}")
+            for (partition, (incarnation, checkpoint)), offset in zip(checkpoints.items(), offsets, strict=False)
         }
 
     def discard(self) -> None:
         """Let go of the producer, without waiting."""
         if self._producer is not None:
-            self._producer.close(timeout=0)
+            abandon(self._producer)
             self._producer = None
 
     def close(self) -> None:
         if self._producer is not None:
-            self._producer.close(timeout=2)
+            with suppress(KafkaError):
+                self._producer.close(timeout=2)
             self._producer = None
 
 
@@ -155,7 +154,7 @@ def end_dead(admin: KafkaAdminClient, clients: KafkaClients, group: str) -> None
                 try:
                     producer.init_transactions()
                 finally:
-                    producer.close(timeout=0)
+                    abandon(producer)
         if time.monotonic() > deadline:
             raise KafkaTimeoutError(f"the transactions of dead members of {group} do not end")
         time.sleep(0.005)

@@ -1,6 +1,7 @@
 """What every event log promises to groups: shared partitions, and one owner's work stored whole or not at all."""
 
 import time
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -32,6 +33,25 @@ def test_a_poll_without_news_waits_no_longer_than_it_may(topic, members):
     polled = member.poll(0.5)
     assert 0.4 < time.monotonic() - started < 2
     assert polled == Polled()
+
+
+def test_polls_that_do_not_wait_get_everything(event_log, topic, members):
+    """What was asked for while one poll lasted may be answered between it and the next: nothing of it is lost."""
+    member = members(topic)
+
+    def patiently(condition: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + 20
+        while not condition():
+            assert time.monotonic() < deadline
+            member.poll(0)
+            time.sleep(0.05)
+
+    patiently(lambda: len(member.values()) == 100)
+    member.subscription.checkpoint({p: Checkpoint(member.position(p), b"") for p in member.records})
+    event_log.create([TopicSpec(topic, 5, None)])
+    event_log.append(topic, messages(50, "new"))
+    patiently(lambda: member.owned.keys() == partitions(topic, 5))
+    patiently(lambda: sum(value.startswith(b"new") for value in member.values()) == 50)
 
 
 def test_a_group_goes_on_at_its_checkpoint(event_log, topic, members, group):

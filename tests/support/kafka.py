@@ -69,7 +69,7 @@ class Broker:
                 stdout=log,
                 stderr=log,
                 cwd=self.folder,
-                env=os.environ | {"KAFKA_JAVA_OPTIONS": _JAVA_OPTIONS},
+                env=os.environ | {"KAFKA_JAVA_OPTIONS": f"{_JAVA_OPTIONS} -Djava.io.tmpdir={self.folder}"},
             )
         host, port = self.address.split(":")
         deadline = time.monotonic() + timeout
