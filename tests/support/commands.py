@@ -12,6 +12,8 @@ from pathlib import Path
 
 import psutil
 
+from bitpredict.settings import Settings
+
 BITPREDICT = Path(sys.executable).with_name("bitpredict")
 LOOK_SECONDS = 0.002
 
@@ -101,6 +103,17 @@ def killed(process: "subprocess.Popen[str]") -> None:
     """SIGKILL, and the proof that it did not end by itself."""
     process.kill()
     assert process.wait(30) == -signal.SIGKILL, process.communicate()
+
+
+def environment_of(settings: Settings) -> dict[str, str]:
+    """An environment in which `Settings()` has the values that these were given."""
+    given = {name: getattr(settings, name) for name in settings.model_fields_set}
+    return _environment(
+        {
+            f"BITPREDICT_{name.upper()}": ",".join(value) if isinstance(value, tuple) else value
+            for name, value in given.items()
+        }
+    )
 
 
 def _environment(settings: dict[str, object]) -> dict[str, str]:

@@ -1,0 +1,132 @@
+"""The live lane's processes as `bitpredict up` starts them: `collect`, `replay` and `predict`, watched and killed."""
+
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.error import HTTPError, URLError
+from urllib.request import urlopen
+
+from bitpredict.settings import Settings
+from tests.support.commands import BITPREDICT, Finished, environment_of
+from tests.support.ports import free_ports
+
+LOOK_SECONDS = 0.05
+END_SECONDS = 5.0
+"""Within this a process ends after SIGTERM."""
+
+
+class Part:
+    """One process of the lane. What it says goes to a file."""
+
+    def __init__(self, settings: Settings, folder: Path, arguments: Sequence[object]) -> None:
+        self.name = str(arguments[0])
+        (self.port,) = free_ports(1)
+        self._output = folder / f"{self.name}-{self.port}.out"
+        command = [BITPREDICT, *map(str, arguments), "--port", str(self.port)]
+        with self._output.open("wb") as output:
+            self.process = subprocess.Popen(
+                command,
+                cwd=folder,
+                env=environment_of(settings),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+
+    @property
+    def said(self) -> str:
+        return self._output.read_text(errors="replace")
+
+    def ready(self) -> bool:
+        """What /readyz answers; False while nothing answers."""
+        return self.get("/readyz")[0] == 200
+
+    def healthy(self) -> bool:
+        return self.get("/healthz")[0] == 200
+
+    def metric(self, name: str) -> float:
+        """A counter or gauge, over all of its labels; 0 while nothing answers."""
+        lines = self.get("/metrics")[1].splitlines()
+        return sum(float(line.rpartition(" ")[2]) for line in lines if line.partition("{")[0].partition(" ")[0] == name)
+
+    def get(self, path: str) -> tuple[int, str]:
+        try:
+            with urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as answer:
+                return answer.status, answer.read().decode()
+        except HTTPError as error:
+            return error.code, ""
+        except (URLError, OSError):
+            return 0, ""
+
+    def runs(self) -> bool:
+        return self.process.poll() is None
+
+    def signal(self, number: int) -> None:
+        self.process.send_signal(number)
+
+    def kill(self) -> None:
+        """SIGKILL, and the proof that it did not end by itself."""
+        self.process.kill()
+        assert self.process.wait(30) == -signal.SIGKILL, self.said
+
+    def end(self) -> Finished:
+        """SIGTERM, after which it has to end well, in time, with a line that says what it did."""
+        assert self.runs(), self.said
+        began = time.monotonic()
+        self.signal(signal.SIGTERM)
+        done = self.ended(30)
+        assert time.monotonic() - began < END_SECONDS, self.said
+        return done
+
+    def ended(self, timeout: float) -> Finished:
+        """Wait for its end, which must be a good one."""
+        self.process.wait(timeout)
+        assert self.process.returncode == 0, self.said
+        return Finished(0, self.said, "")
+
+
+class Processes:
+    """The processes of one lane, by its settings. Those that still run at the end are killed."""
+
+    def __init__(self, settings: Settings, folder: Path) -> None:
+        self.settings = settings
+        self._folder = folder
+        self._parts: list[Part] = []
+
+    def start(self, *arguments: object) -> Part:
+        part = Part(self.settings, self._folder, arguments)
+        self._parts.append(part)
+        return part
+
+    def discard(self) -> None:
+        for part in self._parts:
+            if part.runs():
+                part.process.kill()
+                part.process.wait(30)
+
+
+@contextmanager
+def processes(settings: Settings, folder: Path) -> Iterator[Processes]:
+    folder.mkdir(parents=True, exist_ok=True)
+    started = Processes(settings, folder)
+    try:
+        yield started
+    finally:
+        started.discard()
+
+
+def until(happened: Callable[[], object], *parts: Part, seconds: float = 60) -> None:
+    """Look until it has happened.
+
+    Raises:
+        AssertionError: one of the parts ended before, or it took too long; with what they said.
+    """
+    deadline = time.monotonic() + seconds
+    while not happened():
+        for part in parts:
+            assert part.runs(), f"{part.name} ended with {part.process.returncode}: {part.said}"
+        assert time.monotonic() < deadline, "it did not happen in time\n" + "\n".join(part.said for part in parts)
+        time.sleep(LOOK_SECONDS)
