@@ -62,15 +62,19 @@ class KafkaSubscription:
             consumer = self._joined()
             if self._void:
                 return self._assigned(consumer)
+            polled: Mapping[TopicPartition, Sequence[Any]] = {}
+            gone: Iterable[TopicPartition] = ()
             try:
                 polled = consumer.poll(timeout_ms=int(timeout * 1000), max_records=POLL_RECORDS)
             except NoOffsetForPartitionError:  # assigned, but never stored
-                polled = {}
+                pass
             except OffsetOutOfRangeError as error:
-                return self._overtaken(consumer, error.args[0])
+                gone = error.args[0]
             strangers = {Partition(*where) for where in polled} - self._owned.keys()
             if self._listener.changed or strangers or self._remade(consumer):
                 return self._assigned(consumer)
+            if gone:
+                return self._overtaken(consumer, gone)
             records: dict[Partition, list[Record]] = {}
             for where, found in polled.items():
                 partition = Partition(*where)
@@ -178,7 +182,7 @@ class KafkaSubscription:
         return any(ids[p.topic] not in (owned.incarnation, "None") for p, owned in self._owned.items())
 
     def _overtaken(self, consumer: KafkaConsumer, places: Iterable[TopicPartition]) -> Polled:
-        """Retention deleted what was to be read next."""
+        """Retention deleted what was to be read next, or the topic was remade and is shorter."""
         lost = {}
         wanted = [where for where in places if Partition(*where) in self._owned]
         firsts = kafka_topics.offsets(self._log.admin(), wanted, OffsetSpec.EARLIEST)
@@ -187,6 +191,8 @@ class KafkaSubscription:
             if owned.position < firsts[where]:
                 lost[Partition(*where)] = (owned.position, firsts[where])
                 owned.position = firsts[where]
+        if not lost:
+            return self._assigned(consumer)
         for partition, owned in self._owned.items():
             consumer.seek(TopicPartition(*partition), owned.position)
         return Polled(lost=lost)

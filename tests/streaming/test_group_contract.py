@@ -129,7 +129,7 @@ def test_two_members_share(event_log, topic, members):
     assert sorted(new()) == sorted(expected)
     owned = set(first.owned)
     for _ in range(20):
-        first.poll(), second.poll()
+        first.poll(0.05), second.poll(0.05)
     assert set(first.owned) == owned
     second.subscription.close()
     started = time.monotonic()
@@ -205,6 +205,7 @@ def test_what_retention_took_is_reported(event_log, name, members):
     event_log.create([TopicSpec(name, 1, timedelta(hours=1))])
     event_log.append(name, [Message("k", b"last", int(time.time() * 1000))])
     again = members(name)
+    again.poll(5)  # long enough to join and to ask for the hole in the same breath
     poll_until(lambda: again.values()[-1:] == [b"last"], [again])
     ((where, start, end),) = again.lost
     assert (where, start) == (partition, seen)
