@@ -7,6 +7,8 @@ import typer
 from bitpredict.cli.options import AsJson
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from bitpredict.streaming.log import EventLog
 
 app = typer.Typer()
@@ -53,6 +55,20 @@ def create() -> None:
     for spec in specs:
         state = "was there" if spec.name in before else "made"
         typer.echo(f"{spec.name}: {spec.partitions} partitions, {_kept(spec.retention)}, {state}")
+
+
+@_topics.command("forget")
+def forget(
+    group: Annotated[str, typer.Argument(help="As `bitpredict topics` names it, for example predictor.")],
+) -> None:
+    """Delete a group's positions and states: it reads again what the topics still have. End its processes first."""
+    from bitpredict.settings import load_settings
+    from bitpredict.streaming.open_log import open_event_log
+
+    with open_event_log(load_settings()) as log:
+        known = {name for topic in log.topics() for name in log.groups(topic)}
+        log.forget(group)
+    typer.echo(f"{group}: forgotten" if group in known else f"{group}: there is no such group")
 
 
 def _show(log: "EventLog", as_json: bool) -> None:
@@ -107,5 +123,8 @@ def _follow(log: "EventLog", topic: str) -> None:
         time.sleep(LOOK_SECONDS)
 
 
-def _kept(retention: object) -> str:
-    return "kept for ever" if retention is None else f"kept {retention}"
+def _kept(retention: "timedelta | None") -> str:
+    if retention is None:
+        return "kept for ever"
+    hours = retention.total_seconds() / 3600
+    return f"kept {hours / 24:g} d" if hours >= 48 else f"kept {hours:g} h"

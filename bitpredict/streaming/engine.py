@@ -126,7 +126,10 @@ class PartitionEngine:
             try:
                 self._lanes = _STATE.decode(state).lanes
             except msgspec.DecodeError as error:
-                raise EventLogError(f"the predictor's checkpoint cannot be read ({error}); delete its group") from error
+                raise EventLogError(
+                    f"the predictor's checkpoint cannot be read ({error}): another version wrote it; end all predictors, "
+                    "`bitpredict topics forget predictor`, and start them again"
+                ) from error
         for lane in self._lanes.values():
             lane.window.size = self._settings.tick_window
             self._stores[lane.symbol] = self._store(lane)

@@ -8,7 +8,7 @@ from typing import Self
 
 from kafka import KafkaConsumer, KafkaProducer
 from kafka.admin import KafkaAdminClient, OffsetSpec
-from kafka.errors import KafkaError, OffsetOutOfRangeError, UnknownTopicOrPartitionError
+from kafka.errors import GroupIdNotFoundError, KafkaError, OffsetOutOfRangeError, UnknownTopicOrPartitionError
 from kafka.structs import TopicPartition
 
 from bitpredict.errors import OffsetsLostError, UnknownTopicError
@@ -17,7 +17,7 @@ from bitpredict.streaming import kafka_topics
 from bitpredict.streaming.kafka_clients import PATIENCE_SECONDS, KafkaClients, abandon, place, record_of, store
 from bitpredict.streaming.kafka_subscription import KafkaSubscription
 from bitpredict.streaming.kafka_transactions import settle
-from bitpredict.streaming.log import Message, Record, TopicSpec, TopicState
+from bitpredict.streaming.log import Message, Record, TopicSpec, TopicState, has_members
 
 _EPOCH, _MILLISECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(milliseconds=1)
 
@@ -130,6 +130,15 @@ class KafkaLog:
         subscription = KafkaSubscription(self, self._clients, group, topics)
         self._subscriptions.append(subscription)
         return subscription
+
+    def forget(self, group: str) -> None:
+        with self._lock, self._clients.errors():
+            if group in {known["group_id"] for known in self.admin().list_groups()}:
+                if members := self.admin().describe_groups([group])[group]["members"]:
+                    raise has_members(group, len(members))
+                if (said := self.admin().delete_groups([group])[group]) not in ("OK", GroupIdNotFoundError.__name__):
+                    raise self._clients.unreachable(said)
+        self.delete(f"{group}{kafka_topics.STATE_SUFFIX}")
 
     def close(self) -> None:
         for subscription in self._subscriptions:

@@ -172,7 +172,7 @@ class KafkaSubscription:
         if record is None or record.key != f"{partition.topic}/{partition.number}":
             raise EventLogError(
                 f"the state of group {self._group} in {partition.topic}/{partition.number} is not in {self._states} "
-                f"at {offset}: delete the group's offsets to let it start anew"
+                f"at {offset}: end its members, and `bitpredict topics forget {self._group}` to let it start anew"
             )
         return Checkpoint(stored.position, record.value)
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple, Protocol, Self
 
+from bitpredict.errors import EventLogError
+
 
 class Partition(NamedTuple):
     """One partition of a topic."""
@@ -157,6 +159,13 @@ class EventLog(Protocol):
     def subscribe(self, group: str, topics: Sequence[str]) -> Subscription:
         """Become a member of a group."""
 
+    def forget(self, group: str) -> None:
+        """Delete a group's checkpoints: it starts anew. Nothing happens where there is none of that name.
+
+        Raises:
+            EventLogError: the group has members that are alive.
+        """
+
     def close(self) -> None:
         """Let go of connections and threads."""
 
@@ -168,3 +177,8 @@ class EventLog(Protocol):
 def partition_of(key: str, partitions: int) -> int:
     """The partition of a key, the same in every adapter."""
     return zlib.crc32(key.encode()) % partitions
+
+
+def has_members(group: str, count: int) -> EventLogError:
+    """Why a group cannot be forgotten, the same in every adapter."""
+    return EventLogError(f"the group {group} has {count} members that are alive; end these processes first")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, delete, insert, select, update
 
 from bitpredict.errors import EventLogError
-from bitpredict.streaming.log import Partition
+from bitpredict.streaming.log import Partition, has_members
 from bitpredict.streaming.sql_schema import CLAIMS, MEMBERS, PARTITIONS, TOPICS, SqlStore
 
 LEASE_SECONDS, BEAT_SECONDS = 5.0, 1.0
@@ -175,6 +175,30 @@ class Membership:
             with self._store.writing() as connection:
                 dead = (MEMBERS.c.group_name == self._group) & (MEMBERS.c.member == member)
                 connection.execute(delete(MEMBERS).where(dead, MEMBERS.c.beat == beats[member]))
+
+
+def forget(store: SqlStore, group: str) -> None:
+    """Delete a group's checkpoints, when whoever is a member of it gave no sign of life for the time of a lease.
+
+    Raises:
+        EventLogError: somebody did.
+    """
+    beats = _beats(store, group)
+    if beats:
+        time.sleep(LEASE_SECONDS)
+    with store.writing() as connection:
+        store.alone(connection, zlib.crc32(group.encode()))
+        found = select(MEMBERS.c.member, MEMBERS.c.beat).where(MEMBERS.c.group_name == group)
+        if alive := {member for member, beat in connection.execute(found) if beats.get(member) != beat}:
+            raise has_members(group, len(alive))
+        for table in (MEMBERS, CLAIMS):
+            connection.execute(delete(table).where(table.c.group_name == group))
+
+
+def _beats(store: SqlStore, group: str) -> dict[str, int]:
+    with store.reading() as connection:
+        found = select(MEMBERS.c.member, MEMBERS.c.beat).where(MEMBERS.c.group_name == group)
+        return {row.member: row.beat for row in connection.execute(found)}
 
 
 class Stopwatch:

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from bitpredict.errors import UnknownTopicError
 from bitpredict.streaming.log import Message, Partition, Record, TopicSpec, TopicState
+from bitpredict.streaming.sql_groups import forget
 from bitpredict.streaming.sql_messages import append, empty, fetch, first_at, lost, spans, sweep, unknown
 from bitpredict.streaming.sql_schema import CLAIMS, MESSAGES, PARTITIONS, TOPICS, SqlStore
 from bitpredict.streaming.sql_subscription import SqlSubscription
@@ -128,6 +129,9 @@ class SqlLog:
         subscription = SqlSubscription(self._store, group, topics, self._sweep)
         self._subscriptions.append(subscription)
         return subscription
+
+    def forget(self, group: str) -> None:
+        forget(self._store, group)
 
     def close(self) -> None:
         for subscription in self._subscriptions:

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from bitpredict.errors import FencedError, UnknownTopicError
+from bitpredict.errors import EventLogError, FencedError, UnknownTopicError
 from bitpredict.streaming.log import Checkpoint, Message, Partition, Polled, TopicSpec
 from tests.support.log_member import Member, messages, poll_until
 
@@ -211,3 +211,21 @@ def test_what_retention_took_is_reported(event_log, name, members):
     assert (where, start) == (partition, seen)
     assert seen < end <= again.records[partition][0].offset
     assert all(record.offset >= end for record in again.records[partition])
+
+
+def test_a_forgotten_group_starts_anew(event_log, topic, members, group):
+    """Not while it has members that are alive; other groups keep what they have; nothing happens to an unknown one."""
+    event_log.forget(f"{group}-unknown")
+    member, other = members(topic), Member(event_log, f"{group}-other", topic)
+    poll_until(lambda: len(member.values()) == len(other.values()) == 100, [member, other])
+    for each in (member, other):
+        each.subscription.checkpoint({p: Checkpoint(each.position(p), b"state") for p in each.records})
+    with pytest.raises(EventLogError, match=f"{group} has 1 members"):
+        event_log.forget(group)
+    member.subscription.close()
+    event_log.forget(group)
+    assert set(event_log.groups(topic)) == {f"{group}-other"}
+    again = members(topic)
+    poll_until(lambda: len(again.values()) == 100, [again])
+    assert again.owned == dict.fromkeys(partitions(topic, 2))
+    other.subscription.close()
