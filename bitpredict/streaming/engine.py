@@ -127,7 +127,7 @@ class PartitionEngine:
                 self._lanes = _STATE.decode(state).lanes
             except msgspec.DecodeError as error:
                 raise EventLogError(
-                    f"the predictor's checkpoint cannot be read ({error}): another version wrote it; end all predictors, "
+                    f"the predictor's checkpoint cannot be read ({error}): another version wrote it; end predictors, "
                     "`bitpredict topics forget predictor`, and start them again"
                 ) from error
         for lane in self._lanes.values():
