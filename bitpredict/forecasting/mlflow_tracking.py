@@ -6,6 +6,9 @@ directly: the fluent interface keeps an active run a process and costs three tim
 
 import logging
 import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,6 +36,26 @@ _VERSION = "version"
 def registered_name(symbol: str, horizon: Horizon) -> str:
     """Name of the experiment and of the registered model: `bitpredict-BTCUSDT-1h`."""
     return f"bitpredict-{symbol}-{horizon.name}"
+
+
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """What MLflow shows of a version.
+
+    Attributes:
+        title: of its run.
+        tags: of its run and of the registered version. parameters, metrics: of its run.
+        moment: of the metrics.
+    """
+
+    symbol: str
+    horizon: Horizon
+    version: str
+    title: str
+    tags: Mapping[str, str]
+    parameters: Mapping[str, object]
+    metrics: Mapping[str, float]
+    moment: datetime
 
 
 class Tracking:
@@ -70,21 +93,42 @@ class Tracking:
         Returns:
             The number that MLflow gave it.
         """
-        name = registered_name(model.symbol, model.horizon)
-        if (number := self.number(name, model.version)) is not None:
-            return number
         tags = {
-            _VERSION: model.version,
             "model": model.name,
             "month": model.month,
             "frame_digest": model.frame_digest,
             "result_digest": model.result_digest,
             "feature_set_version": model.feature_set_version,
         }
-        run = self.client.create_run(self._experiment(name), tags=tags, run_name=f"{model.month} {model.name}")
-        self._log_numbers(run.info.run_id, model)
+        named = {"seed": model.seed, "trained_from": model.trained_from, "trained_to": model.trained_to}
+        entry = Entry(
+            symbol=model.symbol,
+            horizon=model.horizon,
+            version=model.version,
+            title=f"{model.month} {model.name}",
+            tags=tags,
+            parameters={**named, **model.parameters},
+            metrics={name: float(value) for name, value in model.metrics.items() if value is not None},
+            moment=model.valid_from,
+        )
+        return self.record(entry, lambda folder: self._write_pyfunc(folder, model))
+
+    def record(self, entry: Entry, write: Callable[[Path], None]) -> str:
+        """Register a version whose files `write` makes as an MLflow model in the new folder that it is given.
+
+        A version that is registered already is not logged again.
+
+        Returns:
+            The number that MLflow gave it.
+        """
+        name = registered_name(entry.symbol, entry.horizon)
+        if (number := self.number(name, entry.version)) is not None:
+            return number
+        tags = {_VERSION: entry.version, **entry.tags}
+        run = self.client.create_run(self._experiment(name), tags=tags, run_name=entry.title)
+        self._log_numbers(run.info.run_id, entry)
         with tempfile.TemporaryDirectory() as folder:
-            self._write_pyfunc(Path(folder) / "model", model)
+            write(Path(folder) / "model")
             self.client.log_artifacts(run.info.run_id, folder)
         self.client.set_terminated(run.info.run_id)
         self._register(name)
@@ -112,6 +156,15 @@ class Tracking:
             raise ModelError(f"{name} has no version {version} in {self._uri}; log it first")
         if self.client.get_registered_model(name).aliases.get(alias) != number:
             self.client.set_registered_model_alias(name, alias, number)
+
+    def champion(self, symbol: str, horizon: Horizon) -> Mapping[str, str] | None:
+        """Tags of the version that `champion` points at, `version` among them; None where it points at none."""
+        found = self.client.search_registered_models(f"name = '{registered_name(symbol, horizon)}'")
+        number = found[0].aliases.get(CHAMPION) if found else None
+        if number is None:
+            return None
+        tags: dict[str, str] = self.client.get_model_version(found[0].name, number).tags
+        return tags
 
     def follow(self, champions: pd.DataFrame, evaluations: pd.DataFrame) -> None:
         """Point `champion` at who serves last of each symbol and horizon, `challenger` at the best of the others.
@@ -155,29 +208,19 @@ class Tracking:
             if error.error_code != ErrorCode.Name(RESOURCE_ALREADY_EXISTS):
                 raise
 
-    def _log_numbers(self, run: str, model: TrainedModel) -> None:
+    def _log_numbers(self, run: str, entry: Entry) -> None:
         from mlflow.entities import Metric, Param
 
-        moment = int(model.valid_from.timestamp() * 1000)
-        numbers = {name: float(value) for name, value in model.metrics.items() if value is not None}
-        named = {"seed": model.seed, "trained_from": model.trained_from, "trained_to": model.trained_to}
+        moment = int(entry.moment.timestamp() * 1000)
         self.client.log_batch(
             run,
-            metrics=[Metric(name, value, moment, 0) for name, value in numbers.items()],
-            params=[Param(name, str(value)) for name, value in {**named, **model.parameters}.items()],
+            metrics=[Metric(name, value, moment, 0) for name, value in entry.metrics.items()],
+            params=[Param(name, str(value)) for name, value in entry.parameters.items()],
         )
 
     def _write_pyfunc(self, folder: Path, model: TrainedModel) -> None:
-        import mlflow.pyfunc
-
-        mlflow.pyfunc.save_model(
-            folder,
-            loader_module=_LOADER,
-            data_path=str(self._store.folder(model.version)),
-            signature=_signature(model),
-            input_example=self._example(model),
-            pip_requirements=_REQUIREMENTS,
-        )
+        data = self._store.folder(model.version)
+        save_pyfunc(folder, _LOADER, data, ["origin"], model.forecaster.inputs, self._example(model))
 
     def _example(self, model: TrainedModel) -> pd.DataFrame:
         """The last row of the training frame, as if it were the first that the version may forecast."""
@@ -186,9 +229,25 @@ class Tracking:
         return row.assign(origin=pd.Timestamp(model.valid_from).tz_localize(None))
 
 
-def _signature(model: TrainedModel) -> "ModelSignature":
+def save_pyfunc(
+    folder: Path, loader: str, data: Path, instants: Sequence[str], numbers: Sequence[str], example: pd.DataFrame
+) -> None:
+    """Write an MLflow model that `loader` loads from a copy of `data`; it reads columns of instants and of numbers."""
+    import mlflow.pyfunc
+
+    mlflow.pyfunc.save_model(
+        folder,
+        loader_module=loader,
+        data_path=str(data),
+        signature=_signature(instants, numbers),
+        input_example=example,
+        pip_requirements=_REQUIREMENTS,
+    )
+
+
+def _signature(instants: Sequence[str], numbers: Sequence[str]) -> "ModelSignature":
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, Schema
 
-    inputs = Schema([ColSpec("datetime", "origin"), *(ColSpec("double", name) for name in model.forecaster.inputs)])
+    inputs = Schema([*(ColSpec("datetime", name) for name in instants), *(ColSpec("double", name) for name in numbers)])
     return ModelSignature(inputs, Schema([ColSpec("double", name) for name in FORECAST_COLUMNS]))

@@ -108,7 +108,7 @@ def from_ticks(
         model=model.name,
         version=model.version,
         feature_set_version=TICK_INPUTS,
-        provenance=window.provenance,
+        provenance="simulated" if "simulated" in (window.provenance, model.provenance) else window.provenance,
         skill=model.skill,
         skill_sample_size=model.sample_size,
     )

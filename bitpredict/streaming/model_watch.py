@@ -11,10 +11,11 @@ from bitpredict.forecasting.model import TrainedModel
 from bitpredict.forecasting.network import Network
 from bitpredict.forecasting.registry import Champions, Registry, open_registry
 from bitpredict.forecasting.store import ModelStore
+from bitpredict.market.horizons import TICK
 from bitpredict.settings import Settings
 from bitpredict.streaming.metrics import MODELS_IN_FORCE
 from bitpredict.streaming.models_in_force import ModelsInForce
-from bitpredict.streaming.tick_models import TickModel
+from bitpredict.streaming.tick_models import TICK_BASELINE, TickModel
 from bitpredict.streaming.tick_store import TickModelStore
 
 LOOK_SECONDS = 10.0
@@ -79,6 +80,8 @@ class ModelWatch:
         bars: dict[tuple[str, str], TrainedModel] = {}
         refused: dict[tuple[str, str], str] = {}
         for place, version in champions.items():
+            if place[1] == TICK.name:
+                continue
             known = self.current.bars.get(place)
             try:
                 model = known if known is not None and known.version == version else self._store.load(version)
@@ -91,16 +94,22 @@ class ModelWatch:
             if isinstance(model.forecaster, Network):
                 _ = model.forecaster.session  # loaded here, not in the first forecast
             bars[place] = model
-        return ModelsInForce(bars, refused, self._tick_models())
+        ticks = {} if self._ticks is None else self._load_ticks(self._ticks, champions, refused)
+        return ModelsInForce(bars, refused, ticks)
 
-    def _tick_models(self) -> Mapping[str, TickModel]:
+    def _load_ticks(
+        self, store: TickModelStore, champions: Champions, refused: dict[tuple[str, str], str]
+    ) -> Mapping[str, TickModel]:
+        """The trained ones; where the alias points at the baseline, or at what is not there, the baseline serves."""
         found: dict[str, TickModel] = {}
-        for symbol, version in (self._ticks.champions() if self._ticks else {}).items():
+        for (symbol, horizon), version in champions.items():
+            if horizon != TICK.name or version == TICK_BASELINE.version:
+                continue
+            known = self.current.ticks.get(symbol)
             try:
-                if self._ticks is not None:
-                    found[symbol] = self._ticks.load(version)
+                found[symbol] = known if known is not None and known.version == version else store.load(version)
             except ModelError as error:
-                _log.warning("the tick baseline serves instead", symbol=symbol, error=str(error))
+                refused[symbol, horizon] = f"{error}; the tick baseline serves instead"
         return found
 
 

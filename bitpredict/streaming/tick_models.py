@@ -10,6 +10,7 @@ import msgspec
 
 from bitpredict.forecasting.model import digest_of
 from bitpredict.market.horizons import QUANTILE_LEVELS
+from bitpredict.streaming.messages import Provenance
 from bitpredict.streaming.window import RECENT, TickWindow, WindowStatistics
 
 BASELINE, TRAINED = "tick_baseline", "tick_ml"
@@ -54,6 +55,7 @@ class TickModel(msgspec.Struct, frozen=True):
         quantiles: of the standardized return. p_up: probability of a rise.
         skill: 1 - QLIKE / the baseline's on ticks later than it was trained on; None for the baseline.
         sample_size: origins of that comparison.
+        provenance: of the ticks it learnt from: simulated if any of them was.
     """
 
     name: str
@@ -65,6 +67,7 @@ class TickModel(msgspec.Struct, frozen=True):
     p_up: float
     skill: float | None = None
     sample_size: int | None = None
+    provenance: Provenance = "observed"
 
     def forecast(self, inputs: TickInputs) -> TickForecast | None:
         """The next minute; None where an input that the model weighs is zero and so has no logarithm."""
@@ -89,6 +92,7 @@ def make_model(
     *,
     skill: float | None = None,
     sample_size: int | None = None,
+    provenance: Provenance = "observed",
 ) -> TickModel:
     """A model whose version follows from its parameters."""
     made_from = {
@@ -101,7 +105,7 @@ def make_model(
         "p_up": p_up,
     }
     version = digest_of(made_from)[:16]
-    return TickModel(name, version, symbol, intercept, weights, quantiles, p_up, skill, sample_size)
+    return TickModel(name, version, symbol, intercept, weights, quantiles, p_up, skill, sample_size, provenance)
 
 
 TICK_BASELINE = make_model(BASELINE, "", 0.0, (1.0, 1.0, 0.0), _NORMAL, 0.5)

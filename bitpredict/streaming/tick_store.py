@@ -1,4 +1,4 @@
-"""Trained tick models: one JSON file a version, and for each symbol the name of the one that serves."""
+"""Tick models: one JSON file a version. Which of them serves is the registry's to say."""
 
 from pathlib import Path
 from uuid import uuid4
@@ -13,8 +13,16 @@ from bitpredict.streaming.tick_models import TickModel
 _DECODER = msgspec.json.Decoder(TickModel)
 
 
+def read_tick_model(path: Path) -> TickModel:
+    """Read a version's file, wherever it lies. Raises ModelError: it is not there or damaged."""
+    try:
+        return _DECODER.decode(path.read_bytes())
+    except (OSError, msgspec.DecodeError) as error:
+        raise ModelError(f"the tick model {path} cannot be read ({error}); materialize tick_models again") from error
+
+
 class TickModelStore:
-    """Versions below one folder: `<version>.json`, and `<symbol>.champion` with the version that serves.
+    """Versions below one folder: `<version>.json`.
 
     Files appear whole. A version that is there never changes.
     """
@@ -28,33 +36,17 @@ class TickModelStore:
 
     def save(self, model: TickModel) -> Path:
         """Store a version and return its file. Raises StorageError: the folder cannot be written."""
-        path = self._file(model.version)
+        path = self.file(model.version)
         if not path.exists():
             self._place(path, msgspec.json.format(msgspec.json.encode(model), indent=2))
         return path
 
     def load(self, version: str) -> TickModel:
         """Read a version. Raises ModelError: it is not there or damaged."""
-        path = self._file(version)
-        try:
-            return _DECODER.decode(path.read_bytes())
-        except (OSError, msgspec.DecodeError) as error:
-            raise ModelError(f"tick model {version} cannot be read from {path} ({error}); train it anew") from error
+        return read_tick_model(self.file(version))
 
-    def serve(self, symbol: str, version: str) -> None:
-        """Make a version the one that serves a symbol; an earlier one again is the rollback.
-
-        Raises:
-            ModelError: it is not there. StorageError: the folder cannot be written.
-        """
-        self.load(version)
-        self._place(self.root / f"{symbol}.champion", version.encode())
-
-    def champions(self) -> dict[str, str]:
-        """Symbol -> the version that serves it."""
-        return {path.stem: path.read_text().strip() for path in sorted(self.root.glob("*.champion"))}
-
-    def _file(self, version: str) -> Path:
+    def file(self, version: str) -> Path:
+        """Where a version is, or would be."""
         return self.root / f"{version}.json"
 
     def _place(self, path: Path, content: bytes) -> None:

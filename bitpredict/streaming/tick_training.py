@@ -60,15 +60,32 @@ class TickTraining:
 
     Attributes:
         model: its `skill` is 1 - qlike / baseline_qlike: below zero, the baseline is better and should serve.
+        trained_from, trained_to: first and last second that was learnt from, by its end.
     """
 
     model: TickModel
+    trained_from: datetime
+    trained_to: datetime
     trained_on: int
     scored_on: int
     qlike: float
     baseline_qlike: float
     coverage_90: float
     baseline_coverage_90: float
+
+    @property
+    def skill(self) -> float:
+        return 1.0 - self.qlike / self.baseline_qlike
+
+
+@dataclass(frozen=True)
+class TickScore:
+    """How a model did on `scored_on` seconds, and the baseline on the same ones."""
+
+    scored_on: int
+    qlike: float
+    baseline_qlike: float
+    coverage_90: float
 
 
 def train_tick_model(symbol: str, trades: Sequence[Trade], tick_window: int) -> TickTraining:
@@ -80,11 +97,7 @@ def train_tick_model(symbol: str, trades: Sequence[Trade], tick_window: int) -> 
     Raises:
         ModelError: there are too few seconds to learn from.
     """
-    sample = tick_sample(trades, tick_window)
-    cut = int(TRAINING_SHARE * len(sample.origin))
-    # Targets of the first part must be over before the second one begins.
-    purged = bisect_left(sample.origin, sample.origin[cut] - _MINUTE) if sample.origin else 0
-    train, test = sample.part(0, purged), sample.part(cut, len(sample.origin))
+    train, test = _split(tick_sample(trades, tick_window))
     if min(len(train.origin), len(test.origin)) < LEAST_ORIGINS:
         raise ModelError(
             f"{symbol} has {len(train.origin)} seconds with a forecast to train on and {len(test.origin)} to score, "
@@ -97,8 +110,35 @@ def train_tick_model(symbol: str, trades: Sequence[Trade], tick_window: int) -> 
     model = make_model(
         TRAINED, symbol, fitted.intercept, fitted.weights, fitted.quantiles, fitted.p_up,
         skill=skill, sample_size=len(test.origin),
+        provenance="simulated" if any(trade.provenance == "simulated" for trade in trades) else "observed",
     )  # fmt: skip
-    return TickTraining(model, len(train.origin), len(test.origin), loss, baseline_loss, inside, baseline_inside)
+    return TickTraining(
+        model=model,
+        trained_from=train.origin[0],
+        trained_to=train.origin[-1],
+        trained_on=len(train.origin),
+        scored_on=len(test.origin),
+        qlike=loss,
+        baseline_qlike=baseline_loss,
+        coverage_90=inside,
+        baseline_coverage_90=baseline_inside,
+    )
+
+
+def score_tick_model(model: TickModel, trades: Sequence[Trade], tick_window: int) -> TickScore | None:
+    """How a model does on the later ticks, those that a training on the same trades scores on; None without enough."""
+    _, test = _split(tick_sample(trades, tick_window))
+    if len(test.origin) < LEAST_ORIGINS:
+        return None
+    loss, inside = _scores(model, test)
+    return TickScore(len(test.origin), loss, _scores(TICK_BASELINE, test)[0], inside)
+
+
+def _split(sample: TickSample) -> tuple[TickSample, TickSample]:
+    """The earlier part and the later one; targets of the first are over before the second begins."""
+    cut = int(TRAINING_SHARE * len(sample.origin))
+    purged = bisect_left(sample.origin, sample.origin[cut] - _MINUTE) if sample.origin else 0
+    return sample.part(0, purged), sample.part(cut, len(sample.origin))
 
 
 def tick_sample(trades: Sequence[Trade], tick_window: int) -> TickSample:

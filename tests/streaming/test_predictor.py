@@ -332,8 +332,22 @@ def test_trained_tick_models_serve_by_symbol(tmp_path):
     store = TickModelStore(tmp_path)
     model = make_model("tick_ml", SYMBOL, 0.1, (1.0, 0.9, 0.0), TICK_BASELINE.quantiles, 0.5, skill=0.1, sample_size=9)
     store.save(model)
-    store.serve(SYMBOL, model.version)
-    watch = ModelWatch(Aliases(), None, store)
+    aliases = Aliases(**{"1m": model.version})
+    watch = ModelWatch(aliases, None, store)
     watch.look()
     assert watch.current.tick_model(SYMBOL) == model
     assert watch.current.tick_model("ETHUSDT") is TICK_BASELINE
+    aliases.versions[SYMBOL, "1m"] = TICK_BASELINE.version
+    watch.look()
+    assert watch.current.tick_model(SYMBOL) is TICK_BASELINE
+    assert not watch.current.refused
+    aliases.versions[SYMBOL, "1m"] = "nothing"
+    watch.look()
+    assert watch.current.tick_model(SYMBOL) is TICK_BASELINE
+    assert "the tick baseline serves instead" in watch.current.refused[SYMBOL, "1m"]
+
+
+def test_trained_tick_models_serve_only_where_they_are_asked_for():
+    watch = ModelWatch(Aliases(**{"1m": "any"}), None, None)
+    watch.look()
+    assert (watch.current.ticks, watch.current.refused) == ({}, {})

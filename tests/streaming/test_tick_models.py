@@ -130,18 +130,15 @@ def test_too_few_ticks_are_refused():
             train_tick_model(SYMBOL, trades, 50)
 
 
-def test_a_version_is_stored_once_and_served_by_name(tmp_path, training):
+def test_a_version_is_stored_once(tmp_path, training):
     store = TickModelStore(tmp_path / "ticks")
-    assert store.champions() == {}
     path = store.save(training.model)
     assert store.save(training.model) == path
     assert store.load(training.model.version) == training.model
-    store.serve(SYMBOL, training.model.version)
-    assert store.champions() == {SYMBOL: training.model.version}
-    with pytest.raises(ModelError, match="train it anew"):
-        store.serve(SYMBOL, "nothing")
+    with pytest.raises(ModelError, match="materialize tick_models again"):
+        store.load("nothing")
     path.write_text("{}")
-    with pytest.raises(ModelError, match="train it anew"):
+    with pytest.raises(ModelError, match="materialize tick_models again"):
         store.load(training.model.version)
 
 
