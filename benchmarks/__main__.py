@@ -7,7 +7,15 @@ import sys
 import time
 from datetime import UTC, datetime
 
-NAMES = ("definitions", "indicators", "lake", "backfill", "forecasts", "serving")
+NAMES = (
+    "definitions",
+    "indicators",
+    "lake",
+    "backfill",
+    "forecasts",
+    "serving",
+    "stream_latency",
+)
 
 
 def main() -> None:

@@ -51,6 +51,7 @@ class Predictor:
         self._lake = Lake.from_settings(settings)
         self._ready = False
         self._used: Counter[str] = Counter()
+        self._unsaved: Counter[str] = Counter()
         self._saved_at = 0.0
         self._pause = FIRST_PAUSE
 
@@ -97,8 +98,10 @@ class Predictor:
                 self._save(subscription, holdings, outputs, stop)
             if holdings.unsaved:
                 subscription.checkpoint(holdings.checkpoints())
+                self._used.update(self._unsaved)
         finally:
             self._ready = False
+            self._unsaved.clear()
             subscription.close()
             self._ledger.dispose()
 
@@ -113,13 +116,16 @@ class Predictor:
         checkpoints = holdings.checkpoints()
         if not self._in_ledger(settled.predictions, stop):
             holdings.drop(checkpoints)
+            self._unsaved.clear()
             return
         try:
             subscription.checkpoint(checkpoints, settled.messages)
         except FencedError as error:
             _log.info("partitions went to another predictor", error=str(error))
             holdings.drop(checkpoints)
+            self._unsaved.clear()
         except EventLogError as error:
+            self._unsaved.clear()
             holdings.drop(checkpoints)  # the next poll brings them again, as they were stored
             self._wait(error, stop)
         else:
@@ -155,6 +161,7 @@ class Predictor:
         return self._lake.read(CANDLES, start, end, symbols=[symbol])
 
     def _count(self, polled: Polled, outputs: Outputs) -> None:
+        self._unsaved.update(outputs.counts)
         for name, count in outputs.counts.items():
             metrics.USED.labels(name).inc(count)
         for reason, count in outputs.skipped.items():
@@ -172,7 +179,8 @@ class Predictor:
         for one in outputs.predictions:
             metrics.PREDICTED.labels(one.exchange, one.horizon).inc()
             metrics.LATENCY.observe((done - one.triggered_at).total_seconds())
-        self._used.update(outputs.counts)
+        self._used.update(self._unsaved)
+        self._unsaved.clear()
         self._used["rejected"] += len(outputs.rejected)
         self._used["predictions"] += len(outputs.predictions)
         self._used["bars"] += len(outputs.candles)

@@ -1,0 +1,139 @@
+"""From a tick in the log to the forecasts that it led to, in the log: 1,000 trades a second for a minute.
+
+A feeding process appends, `bitpredict predict` forecasts, and this process reads `predictions` as a consumer does. A
+forecast's time runs from the return of the append that brought the trade that closed its second, to the forecast being
+in the consumer's hands. What must come is counted from the trades alone, past the predictor's code.
+"""
+
+import re
+import time
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+import numpy as np
+
+from benchmarks.stream_feed import EPOCH, MICROSECOND
+from benchmarks.stream_home import home
+from benchmarks.stream_logs import event_logs
+from benchmarks.stream_processes import Predictor, child, machine_load, number, said
+from bitpredict.settings import Settings
+from bitpredict.streaming.log import EventLog
+from bitpredict.streaming.messages import Prediction, decode_prediction, decode_trade
+from bitpredict.streaming.open_log import open_event_log
+from bitpredict.streaming.simulation import EXCHANGE
+from bitpredict.streaming.topics import PREDICTIONS, trades_topic
+
+RATE, SECONDS, WARM_UP = 1000.0, 60.0, 5.0
+GOAL_MS = 50.0
+_BAR_HORIZONS = ("5m", "1h", "1d")
+
+Place = tuple[str, str, int]
+"""Symbol, horizon and origin, in whole seconds since 1970."""
+
+
+class Sent(NamedTuple):
+    """A trade as it was appended; times in microseconds since 1970."""
+
+    symbol: str
+    trade_id: str
+    event_time: int
+    appended: int
+
+
+def main() -> None:
+    """Print p50, p95 and p99 in milliseconds by kind of log, and what was lost or doubled: nothing may be.
+
+    BENCH_RATE, BENCH_SECONDS: trades a second, and for how long, after five seconds that are not timed.
+    """
+    with event_logs() as logs:
+        for name, url in logs.items():
+            _measure(name, url)
+
+
+def _measure(name: str, url: str) -> None:
+    rate, seconds = number("RATE", RATE), number("SECONDS", SECONDS)
+    with home(datetime.now(UTC), url) as settings, open_event_log(settings) as log:
+        file = settings.home / "sent"
+        with Predictor(settings) as predictor:
+            load = machine_load()
+            feeder = child("stream_feed", settings, rate, WARM_UP + seconds, 7, file)
+            seen = dict[Place, tuple[Prediction, float]]()
+            doubled = 0
+            for prediction, moment in _consumed(log, settings, feeder.poll):
+                doubled += _place(prediction) in seen
+                seen[_place(prediction)] = prediction, moment
+            fed = said(feeder)
+            summary = predictor.stop()
+        sent = [Sent(s, i, int(e), int(a)) for s, i, e, a in map(str.split, file.read_text().splitlines())]
+        due = expected(sent)
+        used = int(re.search(r"used (\d+) trades", summary)[1])  # type: ignore[index]
+        milliseconds = _milliseconds(log, seen.values(), sent)
+    p50, p95, p99 = np.percentile(milliseconds, (50, 95, 99))
+    print(f"{name}: {rate:,.0f} trades/s for {seconds:.0f} s, {len(milliseconds):,} forecasts timed, {load}")
+    print(f"  p50 {p50:.1f} ms, p95 {p95:.1f} ms, p99 {p99:.1f} ms, longest {milliseconds.max():.1f} ms", end=": ")
+    print(f"p99 is {p99 / GOAL_MS:.2f} x the allowed {GOAL_MS:.0f} ms")
+    print(
+        f"  {len(sent):,} trades sent, {used:,} used; {len(due):,} forecasts due, {len(due - seen.keys()):,} of them "
+        f"missing, {len(seen.keys() - due):,} not due, {doubled:,} doubled"
+    )
+    print(f"  the feeder's own appends: p50 {fed['p50']:.1f} ms, p99 {fed['p99']:.1f} ms")
+
+
+def _consumed(log: EventLog, settings: Settings, ended: object) -> Iterator[tuple[Prediction, float]]:
+    """Forecasts as they come, each with the moment (seconds since 1970) at which it was here, until three seconds
+    after the feeder's end."""
+    subscription = log.subscribe(f"benchmark-{settings.home.name}", [PREDICTIONS])
+    quiet_at: float | None = None
+    while quiet_at is None or time.monotonic() < quiet_at:
+        polled = subscription.poll(0.5)
+        now = time.time()
+        for records in polled.records.values():
+            for record in records:
+                yield decode_prediction(record.value), now
+        if quiet_at is None and ended() is not None:  # type: ignore[operator]
+            quiet_at = time.monotonic() + 3.0
+    subscription.close()
+
+
+def _place(prediction: Prediction) -> Place:
+    return prediction.symbol, prediction.horizon, int(prediction.origin.timestamp())
+
+
+def expected(sent: Iterable[Sent]) -> set[Place]:
+    """What has to be forecast: each symbol's newest second that is over, whenever a trade ends one; beyond a minute
+    from the first full minute on."""
+    newest: dict[str, int] = {}
+    minutes: dict[str, int] = {}
+    due: set[Place] = set()
+    for trade in sent:
+        second = trade.event_time // 1_000_000
+        if trade.symbol not in newest:
+            minutes[trade.symbol] = second - second % 60 + 60
+        elif second > newest[trade.symbol]:
+            due.add((trade.symbol, "1m", second))
+            if second >= minutes[trade.symbol]:
+                due |= {(trade.symbol, horizon, second) for horizon in _BAR_HORIZONS}
+        else:
+            continue
+        newest[trade.symbol] = second
+    return due
+
+
+def _milliseconds(
+    log: EventLog, seen: Iterable[tuple[Prediction, float]], sent: list[Sent]
+) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
+    """Of every forecast after the warm-up."""
+    appended = {(trade.symbol, trade.trade_id): trade.appended for trade in sent}
+    topic = trades_topic(EXCHANGE)
+    at: dict[str, int] = {}
+    for partition, end in log.topic(topic).end.items():
+        for record in log.read(topic, partition, 0, limit=end):
+            trade = decode_trade(record.value)
+            at[f"{topic}/{partition}@{record.offset}"] = appended[trade.symbol, trade.trade_id]
+    first = EPOCH + (sent[0].appended * MICROSECOND) + timedelta(seconds=WARM_UP)
+    return np.array([moment * 1000 - at[one.input] / 1000 for one, moment in seen if one.origin > first])
+
+
+if __name__ == "__main__":
+    main()
