@@ -1,7 +1,13 @@
-"""The live lane's processes as `bitpredict up` starts them: `collect`, `replay` and `predict`, watched and killed."""
+"""The live lane's processes as `bitpredict up` starts them: `collect`, `replay` and `predict`, watched and killed.
 
+Each is a process of its own that runs the command line, forked from one that has imported what they need: most of a
+start is imports.
+"""
+
+import multiprocessing
+import os
 import signal
-import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -10,10 +16,19 @@ from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
 from bitpredict.settings import Settings
-from tests.support.commands import BITPREDICT, Finished, environment_of
+from tests.support.commands import environment_of
 from tests.support.ports import free_ports
 
-LOOK_SECONDS = 0.05
+_FORGE = multiprocessing.get_context("forkserver")
+_FORGE.set_forkserver_preload(
+    [f"bitpredict.streaming.{name}" for name in ("predictor", "collector", "candle_replay", "kafka_log", "sql_log")]
+    + ["prometheus_client", "structlog", "psycopg2", "bitpredict.cli.main"]
+)
+
+LOOK_SECONDS = 0.1
+USED = "bitpredict_stream_used_total"
+"""What a predictor counts of its input."""
+
 END_SECONDS = 5.0
 """Within this a process ends after SIGTERM."""
 
@@ -25,20 +40,15 @@ class Part:
         self.name = str(arguments[0])
         (self.port,) = free_ports(1)
         self._output = folder / f"{self.name}-{self.port}.out"
-        command = [BITPREDICT, *map(str, arguments), "--port", str(self.port)]
-        with self._output.open("wb") as output:
-            self.process = subprocess.Popen(
-                command,
-                cwd=folder,
-                env=environment_of(settings),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-            )
+        command = [*map(str, arguments), "--port", str(self.port)]
+        self.process = _FORGE.Process(
+            target=_run, args=(command, folder, environment_of(settings), self._output), name=self.name, daemon=True
+        )
+        self.process.start()
 
     @property
     def said(self) -> str:
-        return self._output.read_text(errors="replace")
+        return self._output.read_text(errors="replace") if self._output.exists() else ""
 
     def ready(self) -> bool:
         """What /readyz answers; False while nothing answers."""
@@ -62,18 +72,20 @@ class Part:
             return 0, ""
 
     def runs(self) -> bool:
-        return self.process.poll() is None
+        return self.process.is_alive()
 
     def signal(self, number: int) -> None:
-        self.process.send_signal(number)
+        assert self.process.pid is not None
+        os.kill(self.process.pid, number)
 
     def kill(self) -> None:
         """SIGKILL, and the proof that it did not end by itself."""
         self.process.kill()
-        assert self.process.wait(30) == -signal.SIGKILL, self.said
+        self.process.join(30)
+        assert self.process.exitcode == -signal.SIGKILL, self.said
 
-    def end(self) -> Finished:
-        """SIGTERM, after which it has to end well, in time, with a line that says what it did."""
+    def end(self) -> str:
+        """SIGTERM, after which it has to end well and in time; its last line, which says what it did."""
         assert self.runs(), self.said
         began = time.monotonic()
         self.signal(signal.SIGTERM)
@@ -81,11 +93,25 @@ class Part:
         assert time.monotonic() - began < END_SECONDS, self.said
         return done
 
-    def ended(self, timeout: float) -> Finished:
-        """Wait for its end, which must be a good one."""
-        self.process.wait(timeout)
-        assert self.process.returncode == 0, self.said
-        return Finished(0, self.said, "")
+    def ended(self, timeout: float) -> str:
+        """Wait for its end, which must be a good one; its last line."""
+        self.process.join(timeout)
+        assert self.process.exitcode == 0, self.said
+        return self.said.splitlines()[-1]
+
+
+def _run(command: Sequence[str], folder: Path, environment: dict[str, str], output: Path) -> None:
+    """In the child: become the command."""
+    from bitpredict.cli.main import run
+
+    os.environ.clear()
+    os.environ.update(environment)
+    os.chdir(folder)
+    with output.open("wb") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    sys.argv = ["bitpredict", *command]
+    run()
 
 
 class Processes:
@@ -105,7 +131,7 @@ class Processes:
         for part in self._parts:
             if part.runs():
                 part.process.kill()
-                part.process.wait(30)
+                part.process.join(30)
 
 
 @contextmanager
@@ -127,6 +153,6 @@ def until(happened: Callable[[], object], *parts: Part, seconds: float = 60) -> 
     deadline = time.monotonic() + seconds
     while not happened():
         for part in parts:
-            assert part.runs(), f"{part.name} ended with {part.process.returncode}: {part.said}"
+            assert part.runs(), f"{part.name} ended with {part.process.exitcode}: {part.said}"
         assert time.monotonic() < deadline, "it did not happen in time\n" + "\n".join(part.said for part in parts)
         time.sleep(LOOK_SECONDS)

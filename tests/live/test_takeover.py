@@ -1,0 +1,46 @@
+"""One of a group's two predictors is killed: the other has all within ten seconds, nothing is lost or doubled."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from bitpredict.settings import Settings
+from bitpredict.streaming.log import EventLog
+from bitpredict.streaming.open_log import open_event_log
+from bitpredict.streaming.predictor import GROUP
+from tests.support.live_checks import assert_is_the_recording, assert_is_undisturbed
+from tests.support.live_content import caught_up
+from tests.support.live_processes import USED, Part, processes, until
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+TOPIC = "coinbase-trades"
+
+
+@pytest.mark.parametrize("adapter", ["on_sqlite", "on_kafka"])
+def test_the_other_takes_over(adapter: str, request: pytest.FixtureRequest, tmp_path: Path, sample: Path) -> None:
+    settings: Settings = request.getfixturevalue(adapter)
+    with open_event_log(settings) as log, processes(settings, tmp_path) as lane:
+        feed = lane.start("replay", sample / "coinbase_ticks.csv", "--loop", "--speed", "20x")
+        victim, other = lane.start("predict"), lane.start("predict")
+        until(lambda: min(victim.metric(USED), other.metric(USED)) > 0, feed, victim, other)
+        victim.kill()
+        assert seconds_until_all_is_read(log, feed, other) < 10
+        feed.end()
+        until(caught_up(log, "coinbase"), other)
+        other.end()
+        assert_is_the_recording(log, sample / "coinbase_ticks.csv")
+        assert_is_undisturbed(log, settings, tmp_path)
+
+
+def seconds_until_all_is_read(log: EventLog, *parts: Part) -> float:
+    """How long it takes until the group's checkpoints are behind what every partition holds now, as more comes."""
+    began, ends = time.monotonic(), log.topic(TOPIC).end
+
+    def done() -> bool:
+        at = log.groups(TOPIC).get(GROUP, {})
+        return all(at.get(number, 0) > end for number, end in ends.items())
+
+    until(done, *parts)
+    return time.monotonic() - began
