@@ -9,7 +9,7 @@ from kafka import KafkaConsumer
 from kafka.admin import OffsetSpec
 from kafka.consumer.subscription_state import ConsumerRebalanceListener
 from kafka.coordinator.assignors.range import RangePartitionAssignor
-from kafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError
+from kafka.errors import LogTruncationError, NoOffsetForPartitionError, OffsetOutOfRangeError
 from kafka.structs import ConsumerGroupMetadata, OffsetAndMetadata, TopicPartition
 
 from bitpredict.errors import EventLogError, FencedError
@@ -68,8 +68,8 @@ class KafkaSubscription:
                 polled = consumer.poll(timeout_ms=int(timeout * 1000), max_records=POLL_RECORDS)
             except NoOffsetForPartitionError:  # assigned, but never stored
                 pass
-            except OffsetOutOfRangeError as error:
-                gone = error.args[0]
+            except (OffsetOutOfRangeError, LogTruncationError) as error:
+                gone = error.args[0] if isinstance(error, OffsetOutOfRangeError) else error.divergent_offsets
             strangers = {Partition(*where) for where in polled} - self._owned.keys()
             if self._listener.changed or strangers or self._remade(consumer):
                 return self._assigned(consumer)

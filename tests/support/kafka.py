@@ -30,15 +30,15 @@ def serving() -> Iterator[str]:
         yield broker.url
 
 
-def new_broker() -> "Broker":
-    """A broker that is not started yet; skips the test, naming what is missing."""
+def new_broker(data: Path | None = None) -> "Broker":
+    """A broker that is not started yet, its logs in `data` where that is given; skips the test, naming what is missing."""
     if shutil.which("java") is None:
         pytest.skip("no java: install openjdk-17-jre-headless")
     if not (_ROOT / ".kafka" / "libs").is_dir():
         if shutil.which("mvn") is None:
             pytest.skip("no mvn to fetch Kafka with: install maven")
         _fetch()
-    return Broker()
+    return Broker(data)
 
 
 class Broker:
@@ -60,7 +60,7 @@ class Broker:
         (self.folder / "server.properties").write_text(properties + _QUICK)
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self, timeout: float = 60) -> None:
+    def start(self, timeout: float = 120) -> None:
         """Start it and wait until it answers."""
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(

@@ -1,0 +1,220 @@
+"""Kafka's own cases: what clients are told, a broker that is away, and topics that change under their readers."""
+
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+
+import pytest
+
+from bitpredict.errors import EventLogError, FencedError, SettingsError
+from bitpredict.settings import Settings
+from bitpredict.streaming import kafka_clients
+from bitpredict.streaming.kafka_clients import KafkaClients
+from bitpredict.streaming.kafka_log import KafkaLog
+from bitpredict.streaming.log import Checkpoint, Message, Partition, TopicSpec
+from tests.support.kafka import Broker, new_broker
+from tests.support.log_member import Member, messages, poll_until
+
+PASSWORD = "open sesame"  # noqa: S105
+CLIENTS = ("KafkaAdminClient", "KafkaConsumer", "KafkaProducer")
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> dict[str, dict]:
+    """What each client was made with; none is made."""
+    found: dict[str, dict] = {}
+    for client in CLIENTS:
+        monkeypatch.setattr(kafka_clients, client, lambda client=client, **told: found.update({client: told}))
+    return found
+
+
+def make_all(settings: Settings) -> None:
+    clients = KafkaClients(settings)
+    clients.admin(), clients.consumer(), clients.producer()
+
+
+def test_credentials_and_certificates_reach_every_client(told):
+    """Mechanism, name, password and certificate authority, as they were set."""
+    make_all(
+        Settings(
+            event_log_url="kafka://one:9093,two",
+            kafka_security_protocol="SASL_SSL",
+            kafka_sasl_mechanism="SCRAM-SHA-512",
+            kafka_sasl_username="me",
+            kafka_sasl_password=PASSWORD,
+            kafka_ssl_cafile="/ca.pem",
+        )
+    )
+    expected = {
+        "bootstrap_servers": ["one:9093", "two:9092"],
+        "security_protocol": "SASL_SSL",
+        "sasl_mechanism": "SCRAM-SHA-512",
+        "sasl_plain_username": "me",
+        "sasl_plain_password": PASSWORD,
+        "ssl_cafile": "/ca.pem",
+    }
+    assert told.keys() == set(CLIENTS)
+    assert all(client.items() >= expected.items() for client in told.values())
+
+
+@pytest.mark.parametrize(
+    ("protocol", "some", "none"), [("SSL", "ssl", "sasl"), ("SASL_PLAINTEXT", "sasl", "ssl"), ("PLAINTEXT", "", "s")]
+)
+def test_a_protocol_takes_its_own_settings_only(told, protocol, some, none):
+    """Credentials without SASL, or a certificate without TLS, are not handed on."""
+    make_all(
+        Settings(
+            event_log_url="kafka://one",
+            kafka_security_protocol=protocol,
+            kafka_sasl_username="me",
+            kafka_sasl_password=PASSWORD,
+            kafka_ssl_cafile="/ca.pem",
+        )
+    )
+    for client in told.values():
+        assert client["security_protocol"] == protocol
+        assert not [key for key in client if key.startswith((f"{none}_", "sasl_", "ssl_")) and not key.startswith(some)]
+        assert not some or [key for key in client if key.startswith(f"{some}_")]
+
+
+@pytest.mark.parametrize(("setting", "told_as"), [("lz4", "lz4"), ("zstd", "zstd"), ("none", None)])
+def test_compression_is_the_producers(told, setting, told_as):
+    make_all(Settings(event_log_url="kafka://one", kafka_compression=setting))
+    assert told["KafkaProducer"]["compression_type"] == told_as
+
+
+@pytest.mark.parametrize("url", ["kafka://", "kafka://one,,two", "kafka://one:port", "kafka://user@one", "one:9092"])
+def test_a_malformed_address_is_named(url):
+    with pytest.raises(SettingsError, match=r"BITPREDICT_EVENT_LOG_URL.*kafka://host:9092"):
+        KafkaLog(Settings(event_log_url=url))
+
+
+@pytest.fixture(scope="module")
+def broker() -> Iterator[Broker]:
+    """A broker that these tests may stop."""
+    with new_broker() as broker:
+        broker.start()
+        yield broker
+
+
+@pytest.fixture
+def log(broker: Broker) -> Iterator[KafkaLog]:
+    with KafkaLog(Settings(event_log_url=broker.url)) as log:
+        yield log
+
+
+@pytest.fixture
+def hasty_log(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> Iterator[KafkaLog]:
+    """Waits for two seconds where others wait for fifteen."""
+    monkeypatch.setattr(kafka_clients, "_PATIENCE_MS", 2_000)
+    with KafkaLog(Settings(event_log_url=broker.url)) as log:
+        yield log
+
+
+def append(log: KafkaLog, topic: str, some: list[Message]) -> None:
+    """As a buffer does: again while the broker that has just started is not found again."""
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            return log.append(topic, some)
+        except EventLogError:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+
+
+def done(member: Member, partition: Partition) -> int:
+    """How many of a partition's messages were copied, by the state."""
+    checkpoint = member.owned[partition]
+    return int(checkpoint.state) if checkpoint else 0
+
+
+def values(log: KafkaLog, topic: str) -> list[bytes]:
+    return sorted(record.value for number in log.topic(topic).end for record in log.read(topic, number, 0))
+
+
+def expected(*prefixes: str, count: int) -> list[bytes]:
+    return sorted(message.value for prefix in prefixes for message in messages(count, prefix))
+
+
+def test_a_broker_that_is_nowhere_is_one_clear_error(monkeypatch):
+    """Where it was looked for and what to do about it, within the time that is waited for an answer."""
+    monkeypatch.setattr(kafka_clients, "_PATIENCE_MS", 1_000)
+    with KafkaLog(Settings(event_log_url="kafka://127.0.0.1:1")) as log:
+        for ask in (log.topics, lambda: log.append("topic", messages(1)), lambda: log.subscribe("g", ["t"]).poll(0.1)):
+            started = time.monotonic()
+            with pytest.raises(EventLogError, match=r"127\.0\.0\.1:1 does not answer.*BITPREDICT_EVENT_LOG_URL"):
+                ask()
+            assert time.monotonic() - started < 5
+
+
+@pytest.mark.slow
+def test_what_failed_while_the_broker_was_away_is_not_stored_later(broker, hasty_log, name):
+    """Appending fails in bounded time, and once the broker is back the same log goes on, without what failed."""
+    hasty_log.create([TopicSpec(name, 2, None)])
+    hasty_log.append(name, messages(20, "before"))
+    broker.stop()
+    started = time.monotonic()
+    with pytest.raises(EventLogError, match="does not answer"):
+        hasty_log.append(name, messages(20, "never"))
+    assert time.monotonic() - started < 15
+    broker.start()
+    append(hasty_log, name, messages(20, "after"))
+    assert values(hasty_log, name) == expected("before", "after", count=20)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("end", ["stop", "kill"])
+def test_a_restarted_broker_is_gone_on_with(broker, log, name, end):
+    """Between two appends and under a subscription: nothing is lost, nothing doubled, whether it ended well or not."""
+    out, group = f"{name}-out", f"{name}-group"
+    log.create([TopicSpec(name, 2, None), TopicSpec(out, 1, None)])
+    log.append(name, messages(50, "before"))
+    member = Member(log, group, name)
+
+    def copy(count: int) -> None:
+        deadline = time.monotonic() + 60
+        while sum(done(member, p) for p in member.owned) < count:
+            assert time.monotonic() < deadline
+            with suppress(FencedError):  # the broker may have forgotten its members
+                for partition, records in member.poll().records.items():
+                    state = b"%d" % (done(member, partition) + len(records))
+                    after = Checkpoint(records[-1].offset + 1, state)
+                    outputs = [(out, Message(r.key, r.value, r.timestamp)) for r in records]
+                    member.subscription.checkpoint({partition: after}, outputs)
+                    member.owned[partition] = after
+
+    copy(50)
+    getattr(broker, end)()
+    broker.start()
+    append(log, name, messages(50, "after"))
+    copy(100)
+    assert values(log, name) == values(log, out) == expected("before", "after", count=50)
+
+
+@pytest.mark.slow
+def test_a_topic_remade_in_an_instant_is_noticed(log, name):
+    """No poll and no refresh saw it missing, and it is shorter than what was read: it is read from its beginning."""
+    log.create([TopicSpec(name, 2, None)])
+    log.append(name, messages(100, "old"))
+    member = Member(log, f"{name}-group", name)
+    poll_until(lambda: len(member.values()) == 100, [member])
+    member.subscription.checkpoint({p: Checkpoint(member.position(p), b"old") for p in member.records})
+    log.delete(name)
+    log.create([TopicSpec(name, 2, None)])
+    log.append(name, messages(10, "new"))
+    poll_until(lambda: len(member.values()) == 10, [member])
+    assert sorted(member.values()) == expected("new", count=10)
+    assert member.owned == {Partition(name, 0): None, Partition(name, 1): None}
+
+
+@pytest.mark.slow
+def test_added_partitions_are_shared(log, name):
+    """Two members get three of six, and read all that comes, each message at one of them."""
+    log.create([TopicSpec(name, 2, None)])
+    both = [Member(log, f"{name}-group", name) for _ in range(2)]
+    poll_until(lambda: [len(member.owned) for member in both] == [1, 1], both)
+    log.create([TopicSpec(name, 6, None)])
+    log.append(name, messages(60, "new"))
+    poll_until(lambda: [len(member.owned) for member in both] == [3, 3], both)
+    poll_until(lambda: sorted(both[0].values() + both[1].values()) == expected("new", count=60), both)
+    assert both[0].owned.keys().isdisjoint(both[1].owned)
