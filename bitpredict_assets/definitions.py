@@ -16,6 +16,7 @@ from bitpredict_assets.prices import checks as price_checks
 from bitpredict_assets.resources import Platform
 from bitpredict_assets.stream import assets as stream
 from bitpredict_assets.stream import checks as stream_checks
+from bitpredict_assets.stream import tick_checks, tick_models
 from bitpredict_sensors.live_forecasts import live_forecasts_sensor
 from bitpredict_sensors.streamed_trades import streamed_trades_sensor
 
@@ -23,11 +24,11 @@ _platform = Platform()
 
 defs = dg.Definitions(
     assets=[
-        *dg.load_assets_from_modules([prices, features, models, forecasts, platform, stream]),
+        *dg.load_assets_from_modules([prices, features, models, forecasts, platform, stream, tick_models]),
         stream.live_forecasts,
     ],
     asset_checks=dg.load_asset_checks_from_modules(
-        [price_checks, feature_checks, model_checks, forecast_checks, stream_checks]
+        [price_checks, feature_checks, model_checks, forecast_checks, stream_checks, tick_checks]
     ),
     jobs=jobs.ALL,
     schedules=schedules.for_this_market(),

@@ -49,10 +49,16 @@ stream = dg.define_asset_job(
     description="Trades of the event log into the lake, by exact offsets of one day; a sensor asks for it.",
 )
 
+tick_models = dg.define_asset_job(
+    "tick_models",
+    selection=dg.AssetSelection.assets("tick_models"),
+    description="Train the models of the minute ahead on the chosen days' ticks; what beats the baseline serves.",
+)
+
 parity = dg.define_asset_job(
     "parity",
     selection=dg.AssetSelection.checks_for_assets("streamed_trades"),
     description="Compare a day of the live lane with what batch makes of it.",
 )
 
-ALL = [prices_and_features, models, forecasts_and_scores, today, repair, maintenance, stream, parity]
+ALL = [prices_and_features, models, forecasts_and_scores, today, repair, maintenance, stream, tick_models, parity]

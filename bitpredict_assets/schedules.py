@@ -100,13 +100,25 @@ def parity_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
     return dg.RunRequest(run_key=tick.isoformat(), run_config=check)
 
 
+@dg.schedule(
+    job=jobs.tick_models,
+    cron_schedule="50 0 * * *",
+    default_status=RUNNING,
+    description="Models of the minute ahead, trained on yesterday's ticks.",
+)
+def tick_models_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+    tick = context.scheduled_execution_time
+    return dg.RunRequest(partition_key=(tick - timedelta(days=1)).strftime("%Y-%m-%d"), run_key=tick.isoformat())
+
+
 def for_this_market() -> list[dg.ScheduleDefinition]:
     """None where the calendar has ended; none of today where a day is published after it is over; where there are no
     candles to collect the upkeep alone."""
     settings = load_settings()
     if settings.calendar()[1] is not None:
         return []
+    live = [parity_schedule, tick_models_schedule]
     if settings.market == "coinbase":
-        return [maintenance_schedule, parity_schedule]
+        return [maintenance_schedule, *live]
     later = [yesterday_schedule, models_schedule, repair_schedule, maintenance_schedule]
-    return later if settings.market == "archive" else [today_schedule, *later, parity_schedule]
+    return later if settings.market == "archive" else [today_schedule, *later, *live]

@@ -1,6 +1,6 @@
 """Tick models of a day: what `streamed_trades` has of it, symbol by symbol."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -15,8 +15,8 @@ COLUMNS = (
     *("replayed", "partition", "offset"),
 )
 """Of `STREAMED_TRADES` that are read."""
-MOST_TRADES = 1_000_000
-"""Of a symbol's day the newest so many are used: about 400 MB while it is trained."""
+MOST_TRADES = 500_000
+"""Of a symbol's day the newest so many are used: about 450 MB while it is trained."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,10 +38,8 @@ class TickDay:
 
 def train_day(rows: pa.Table, exchanges: Collection[str], tick_window: int) -> TickDay:
     """Train every symbol of the market's exchanges on a day's rows (the `COLUMNS` of `STREAMED_TRADES`)."""
-    of_market = rows.filter(pc.is_in(rows["exchange"], value_set=pa.array(sorted(exchanges), pa.string())))
     trained, untrained, used = {}, {}, {}
-    for symbol in sorted(of_market["symbol"].unique().to_pylist()):
-        trades = trades_of(of_market, symbol)
+    for symbol, trades in by_symbol(rows, exchanges):
         used[symbol] = len(trades)
         try:
             trained[symbol] = train_tick_model(symbol, trades, tick_window)
@@ -50,6 +48,13 @@ def train_day(rows: pa.Table, exchanges: Collection[str], tick_window: int) -> T
     if not used:
         untrained[", ".join(exchanges) or "the market"] = "streamed_trades has none of its trades that day"
     return TickDay(trained, untrained, used, rows.num_rows - sum(used.values()))
+
+
+def by_symbol(rows: pa.Table, exchanges: Collection[str]) -> Iterator[tuple[str, list[Trade]]]:
+    """Symbols of the market's exchanges with their trades, one after the other, since a day's are many."""
+    of_market = rows.filter(pc.is_in(rows["exchange"], value_set=pa.array(sorted(exchanges), pa.string())))
+    for symbol in sorted(of_market["symbol"].unique().to_pylist()):
+        yield symbol, trades_of(of_market, symbol)
 
 
 def trades_of(rows: pa.Table, symbol: str) -> list[Trade]:

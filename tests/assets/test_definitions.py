@@ -16,7 +16,7 @@ from tests.support.processes import ROOT
 GROUPS = {
     "prices": {"binance_candles", "candles", "data_gaps"},
     "features": {"price_features", "feature_table"},
-    "models": {"models", "model_evaluations", "champions"},
+    "models": {"models", "model_evaluations", "champions", "tick_models"},
     "forecasts": {"batch_forecasts", "forecast_outcomes", "scorecard", "live_forecasts"},
     "platform": {"lake_maintenance"},
     "stream": {"streamed_trades"},
@@ -113,7 +113,8 @@ def test_nothing_of_a_calendar_that_has_ended_is_late():
     ("job", "assets", "partition"),
     [
         ("prices_and_features", GROUPS["prices"] | GROUPS["features"], "2023-11-30"),
-        ("models", GROUPS["models"], "2023-12-01"),
+        ("models", GROUPS["models"] - {"tick_models"}, "2023-12-01"),
+        ("tick_models", {"tick_models"}, "2024-03-05"),
         ("forecasts_and_scores", GROUPS["forecasts"] - REPORTED, "2023-11-30"),
         ("today", GROUPS["prices"] | GROUPS["features"] | {"batch_forecasts", "forecast_outcomes"}, "2023-11-30"),
         ("repair", GROUPS["prices"] | GROUPS["features"], "2023-11-30"),
@@ -133,7 +134,7 @@ def test_a_job_runs_its_assets_with_their_checks(job, assets, partition):
 def test_there_are_no_other_jobs():
     jobs = {job.name for job in defs.resolve_all_job_defs() if not job.name.startswith("__")}
     others = {"prices_and_features", "models", "forecasts_and_scores", "today", "repair", "maintenance"}
-    assert jobs == {*others, "stream", "parity"}
+    assert jobs == {*others, "stream", "tick_models", "parity"}
 
 
 def test_a_run_of_the_stream_makes_trades_alone():
@@ -150,7 +151,7 @@ def test_the_live_lane_has_sensors_that_run():
         assert sensor.minimum_interval_seconds == 5
 
 
-@pytest.mark.parametrize("asset", ["streamed_trades", "live_forecasts"])
+@pytest.mark.parametrize("asset", ["streamed_trades", "live_forecasts", "tick_models"])
 def test_the_days_of_the_stream_go_on_when_the_markets_calendar_has_ended(asset):
     today = datetime.now(UTC).date()
     days = node(asset).partitions_def.get_partition_keys()

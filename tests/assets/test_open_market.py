@@ -49,6 +49,7 @@ def test_an_open_market_is_scheduled(market):
         "repair_schedule": "50 1 * * *",
         "maintenance_schedule": "10 3 * * *",
         "parity_schedule": "40 0 * * *",
+        "tick_models_schedule": "50 0 * * *",
     }
 
 
@@ -63,6 +64,7 @@ def test_ticks_ask_for_partitions_that_the_calendar_has(market):
         ("today_schedule", lambda tick: f"{(tick - MINUTE).date()}"),
         ("yesterday_schedule", lambda tick: f"{(tick - timedelta(days=1)).date()}"),
         ("models_schedule", month_of),
+        ("tick_models_schedule", lambda tick: f"{(tick - timedelta(days=1)).date()}"),
         ("maintenance_schedule", lambda _tick: None),
     ):
         (run,) = asked[name]

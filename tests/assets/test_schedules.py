@@ -30,6 +30,7 @@ def at(*moment: int) -> dg.ScheduleEvaluationContext:
         pytest.param(schedules.today_schedule, (2024, 1, 1, 0, 0), "2023-12-31", id="midnight of a new year"),
         pytest.param(schedules.yesterday_schedule, (2024, 3, 1, 0, 20), "2024-02-29", id="yesterday, a leap day"),
         pytest.param(schedules.models_schedule, (2024, 3, 1, 0, 40), "2024-03-01", id="the month that begins"),
+        pytest.param(schedules.tick_models_schedule, (2024, 3, 1, 0, 50), "2024-02-29", id="yesterday's ticks"),
         pytest.param(schedules.maintenance_schedule, (2024, 3, 5, 3, 10), None, id="maintenance has no partition"),
     ],
 )
@@ -101,7 +102,7 @@ def test_gaps_that_are_repaired_are_not_fetched_again(engine):
     ("market", "names"),
     [
         ("sample", []),
-        ("coinbase", ["maintenance_schedule", "parity_schedule"]),
+        ("coinbase", ["maintenance_schedule", "parity_schedule", "tick_models_schedule"]),
         ("archive", ["yesterday_schedule", "models_schedule", "repair_schedule", "maintenance_schedule"]),
     ],
 )
