@@ -31,7 +31,7 @@ def serving() -> Iterator[str]:
 
 
 def new_broker(data: Path | None = None) -> "Broker":
-    """A broker that is not started yet, its logs in `data` where that is given; skips the test, naming what is missing."""
+    """A broker that is not started yet, its logs in `data` where given; skips the test, naming what is missing."""
     if shutil.which("java") is None:
         pytest.skip("no java: install openjdk-17-jre-headless")
     if not (_ROOT / ".kafka" / "libs").is_dir():
