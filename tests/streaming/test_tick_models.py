@@ -10,7 +10,7 @@ from bitpredict.streaming.messages import Trade
 from bitpredict.streaming.recordings import Recording
 from bitpredict.streaming.tick_models import TICK_BASELINE, TickInputs, make_model, tick_inputs
 from bitpredict.streaming.tick_store import TickModelStore
-from bitpredict.streaming.tick_training import tick_sample, train_tick_model
+from bitpredict.streaming.tick_training import score_tick_model, tick_sample, train_tick_model
 from bitpredict.streaming.window import TickWindow
 from tests.support.streams import START, trade
 
@@ -151,3 +151,27 @@ def test_the_sample_s_ticks_are_enough_to_train_on(sample):
         print(symbol, found)
         assert found.scored_on >= 120
         assert math.isfinite(found.model.skill)
+
+
+def test_what_the_real_recordings_prove(recordings):
+    """Quarter hours are four independent minutes to score on: the skill says how the baseline fails, and no more."""
+    first = list(Recording(recordings / "coinbase_ticker" / "BTC-ETH_20260403_ticks.ndjson"))
+    second = list(Recording(recordings / "coinbase_ticker" / "BTC-USD_20260404_raw_frames.ndjson"))
+    by_name = {
+        "BTCUSD 3 April": sorted((one for one in first if one.symbol == "BTCUSD"), key=lambda one: one.event_time),
+        "ETHUSD 3 April": sorted((one for one in first if one.symbol == "ETHUSD"), key=lambda one: one.event_time),
+        "BTCUSD 4 April": sorted((one for one in second if one.symbol == "BTCUSD"), key=lambda one: one.event_time),
+    }
+    found = {name: train_tick_model(name.split()[0], trades, 50) for name, trades in by_name.items()}
+    for name, made in found.items():
+        print(
+            f"{name}: {made.scored_on} seconds, QLIKE {made.qlike:.2f} against {made.baseline_qlike:.2f}, "
+            f"90 % interval held {made.coverage_90:.1%}, the baseline's {made.baseline_coverage_90:.1%}"
+        )
+        assert made.scored_on < 300
+        assert 0.0 < made.skill < 1.0
+    next_day = score_tick_model(found["BTCUSD 3 April"].model, by_name["BTCUSD 4 April"], 50)
+    print(f"the model of 3 April on 4 April: {next_day}")
+    assert next_day is not None
+    assert next_day.qlike < next_day.baseline_qlike
+    assert found["BTCUSD 4 April"].coverage_90 < 0.5
