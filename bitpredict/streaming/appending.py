@@ -2,7 +2,9 @@
 
 import random
 import threading
+from collections import Counter
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from typing import TypeVar
 
 import structlog
@@ -33,10 +35,12 @@ class Appender:
         self.appended = 0
 
     def append(self, topic: str, messages: Sequence[Message], stop: threading.Event) -> bool:
-        """Append to one topic; False when `stop` came before the log could be reached."""
+        """Append to one topic, each message once; False when `stop` came before the log could be reached."""
 
         def attempt() -> bool:
-            self._log.append(topic, messages)
+            # An attempt that failed may have stored a part: one partition of two, or all with the answer lost.
+            left = not_stored(self._log, topic, messages) if self.waiting else messages
+            self._log.append(topic, left)
             return True
 
         if not self.patiently(attempt, stop):
@@ -63,3 +67,26 @@ class Appender:
                     _log.info("the event log can be used again")
                 self.waiting = False
                 return result
+
+
+def not_stored(log: EventLog, topic: str, messages: Sequence[Message]) -> list[Message]:
+    """Those of the messages that the topic does not hold, in their order.
+
+    Raises:
+        EventLogError: the log cannot be reached.
+    """
+    if not messages:
+        return []
+    since = datetime.fromtimestamp(min(message.timestamp for message in messages) / 1000, UTC)
+    there: Counter[tuple[str, bytes]] = Counter()
+    for number, start in log.offset_at(topic, since).items():
+        while page := log.read(topic, number, start):
+            there.update((record.key, record.value) for record in page)
+            start = page[-1].offset + 1
+    left = []
+    for message in messages:
+        if there[message.key, message.value] > 0:
+            there[message.key, message.value] -= 1
+        else:
+            left.append(message)
+    return left

@@ -10,7 +10,7 @@ from bitpredict.streaming.log import EventLog
 from bitpredict.streaming.open_log import open_event_log
 from bitpredict.streaming.predictor import GROUP
 from tests.support.live_checks import assert_is_the_recording, assert_is_undisturbed
-from tests.support.live_content import caught_up
+from tests.support.live_content import caught_up, enough
 from tests.support.live_processes import USED, Part, processes, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -27,6 +27,7 @@ def test_the_other_takes_over(adapter: str, request: pytest.FixtureRequest, tmp_
         until(lambda: min(victim.metric(USED), other.metric(USED)) > 0, feed, victim, other)
         victim.kill()
         assert seconds_until_all_is_read(log, feed, other) < 10
+        until(enough(log, "coinbase"), feed)
         feed.end()
         until(caught_up(log, "coinbase"), other)
         other.end()

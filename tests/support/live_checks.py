@@ -1,5 +1,6 @@
 """What must hold of a live lane after a disturbance: all of its input once, and what an undisturbed one makes of it."""
 
+from collections import Counter
 from pathlib import Path
 
 from bitpredict.settings import Settings
@@ -23,7 +24,10 @@ def assert_is_the_recording(log: EventLog, path: Path) -> None:
             expected.setdefault(each.symbol, []).append((each.trade_id, each.price, each.event_time))
     for symbol, stored in found.items():
         told = [(each.trade_id, each.price, each.event_time) for each in stored]
-        assert told == expected[symbol][: len(told)], symbol
+        ids = Counter(each.trade_id for each in stored)
+        assert not [each for each, times in ids.items() if times > 1], f"{symbol}: doubled"
+        assert not [each[0] for each in expected[symbol][: len(told)] if each[0] not in ids], f"{symbol}: lost"
+        assert told == expected[symbol][: len(told)], f"{symbol}: in another order"
 
 
 def assert_is_undisturbed(log: EventLog, settings: Settings, folder: Path, exchange: str = "coinbase") -> None:
@@ -42,4 +46,5 @@ def assert_is_undisturbed(log: EventLog, settings: Settings, folder: Path, excha
     assert min(len(made) for made in expected.predictions.values()) > 100
     assert expected.built.keys() == expected.predictions.keys()
     assert expected.ledger
-    assert not found.differs(expected)
+    difference = found.differs(expected)
+    assert not difference, difference

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TypeVar
+from decimal import Decimal
 
 import msgspec
 from sqlalchemy import select
@@ -19,7 +19,6 @@ from bitpredict.streaming.topics import PREDICTIONS, candles_topic, trades_topic
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _PAGE = 10_000
-Kind = TypeVar("Kind")
 
 
 @dataclass(frozen=True)
@@ -60,7 +59,9 @@ def content(log: EventLog, settings: Settings, exchange: str) -> Content:
     with engine.connect() as connection:
         rows = connection.execute(select(*columns).order_by(schema.forecasts.c.forecast_id)).all()
     engine.dispose()
-    return Content(dict(predictions), dict(built), [tuple(row) for row in rows])
+    # SQLite keeps a price as a float, and PostgreSQL as it was written.
+    ledger = [tuple(float(value) if isinstance(value, Decimal) else value for value in row) for row in rows]
+    return Content(dict(predictions), dict(built), ledger)
 
 
 def records(log: EventLog, topic: str) -> Iterator[Record]:
@@ -89,6 +90,11 @@ def copy_trades(source: EventLog, target: EventLog, exchange: str) -> int:
     for first in range(0, len(copied), _PAGE):
         target.append(topic, copied[first : first + _PAGE])
     return len(copied)
+
+
+def enough(log: EventLog, exchange: str) -> Callable[[], bool]:
+    """Whether there are as many trades as four minutes of the sample's ticks, so that there is something to compare."""
+    return lambda: sum(log.topic(trades_topic(exchange)).end.values()) >= 1500
 
 
 def caught_up(log: EventLog, exchange: str) -> Callable[[], bool]:

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from bitpredict.errors import EventLogError, UnknownTopicError
 from bitpredict.streaming.log import Message, Record, TopicState, partition_of
@@ -39,6 +39,14 @@ class MemoryLog:
     def read(self, topic: str, partition: int, start: int, end: int | None = None, limit: int = 10_000) -> list[Record]:
         self._check(topic)
         return self._records[topic][partition][start:end][:limit]
+
+    def offset_at(self, topic: str, moment: datetime) -> dict[int, int]:
+        self._check(topic)
+        since = moment.timestamp() * 1000
+        return {
+            number: next((record.offset for record in records if record.timestamp >= since), len(records))
+            for number, records in self._records[topic].items()
+        }
 
     def values(self, topic: str) -> list[bytes]:
         """Every value of a topic, partition after partition."""
