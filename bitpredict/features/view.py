@@ -25,6 +25,8 @@ class View:
     def __init__(self, grid: MinuteGrid, rows: Rows) -> None:
         self.grid = grid
         self.rows = rows
+        self._valid_returns: dict[tuple[int, int], Floats] = {}
+        self._variance: dict[tuple[int, int], Floats] = {}
 
     @property
     def origin(self) -> Times:
@@ -37,12 +39,18 @@ class View:
 
     def valid_returns(self, window: int, ago: int = 0) -> Floats:
         """How many of the window's minutes have a valid return; the window ends `ago` minutes before the origin."""
-        found: Floats = self.valid.over(window, self.rows - ago)
-        return found
+        asked = window, ago  # by several families
+        if asked not in self._valid_returns:
+            self._valid_returns[asked] = self.valid.over(window, self.rows - ago)
+        return self._valid_returns[asked]
 
     def variance(self, window: int, ago: int = 0) -> Floats:
         """RV_w: mean squared log return a valid minute."""
-        return ratio(self.squares.over(window, self.rows - ago), self.valid_returns(window, ago))
+        asked = window, ago
+        if asked not in self._variance:
+            squares = self.squares.over(window, self.rows - ago)
+            self._variance[asked] = ratio(squares, self.valid_returns(window, ago))
+        return self._variance[asked]
 
     def observed_mean(self, series: Ladder, window: int) -> Floats:
         """Mean of a series over the observed minutes of the window."""

@@ -58,13 +58,16 @@ class Ladder:
         while len(self._pieces) <= level:
             half = self._pieces[-1]
             step = 1 << (len(self._pieces) - 1)
-            whole = half.copy()
+            whole = np.empty_like(half)
+            whole[:step] = half[:step]
             if step < half.size:
                 self._combine(half[step:], self._faded(half[:-step], step), out=whole[step:])
             self._pieces.append(whole)
         return self._pieces[level]
 
     def _look_up(self, level: int, rows: Rows) -> npt.NDArray[Any]:
+        if rows.size == 1 and level >= len(self._pieces) and rows[0] + 1 >= 1 << level:
+            return self._alone(level, int(rows[0]))
         piece = self._piece(level)
         if rows.size and rows.min() >= 0:
             return piece[rows]
@@ -72,6 +75,13 @@ class Ladder:
         inside = rows >= 0
         found[inside] = piece[rows[inside]]
         return found
+
+    def _alone(self, level: int, row: int) -> npt.NDArray[Any]:
+        """The one value that is asked for of a piece, put together in the same order, without the whole piece."""
+        part = self._pieces[0][row + 1 - (1 << level) : row + 1]
+        for below in range(level):
+            part = self._combine(part[1::2], self._faded(part[::2], 1 << below))
+        return part
 
     def _faded(self, values: npt.NDArray[Any], steps: int) -> npt.NDArray[Any]:
         return values if self._decay == 1.0 or steps == 0 else values * self._decay**steps

@@ -1,6 +1,6 @@
 """The forecast ledger: what was forecast, written once and never changed, and what came of it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
@@ -13,7 +13,7 @@ from sqlalchemy import select as sql_select
 from bitpredict.storage.database import reading, writing
 from bitpredict.storage.frames import fetch, select
 from bitpredict.storage.schema import forecast_outcomes, forecasts
-from bitpredict.storage.upserts import insert_new, upsert
+from bitpredict.storage.upserts import insert_few, insert_new, upsert
 
 QUANTILES = ("q05", "q10", "q25", "q50", "q75", "q90", "q95")
 _TO_SCORE = ("forecast_id", "symbol", "horizon", "origin", "target_time", *QUANTILES, "realized_variance")
@@ -46,6 +46,21 @@ def write_forecasts(engine: Engine, frame: pd.DataFrame) -> WriteResult:
     with writing(engine) as connection:
         inserted = insert_new(connection, forecasts, frame)
     return WriteResult(inserted, len(frame) - inserted)
+
+
+def write_few_forecasts(engine: Engine, rows: Sequence[Mapping[str, Any]]) -> WriteResult:
+    """`write_forecasts` for the few of one moment, in milliseconds.
+
+    Args:
+        rows: values by column of `schema.forecasts`, all columns; instants are aware.
+
+    Raises:
+        ContractError: a value is null or not finite where its column is neither. Nothing was written.
+        StorageError: the database cannot be written. Nothing was written.
+    """
+    with writing(engine) as connection:
+        inserted = insert_few(connection, forecasts, rows)
+    return WriteResult(inserted, len(rows) - inserted)
 
 
 def read_forecasts(

@@ -15,7 +15,7 @@ from bitpredict.settings import Settings
 from bitpredict.storage.contracts import CANDLES
 from bitpredict.storage.database import BUSY_SECONDS, connect, open_engine
 from bitpredict.storage.lake import Lake
-from bitpredict.storage.ledger import write_forecasts
+from bitpredict.storage.ledger import write_few_forecasts
 from bitpredict.streaming import metrics
 from bitpredict.streaming.engine import EngineSettings, Outputs, PartitionEngine
 from bitpredict.streaming.holdings import Holdings
@@ -137,9 +137,9 @@ class Predictor:
     def _in_ledger(self, predictions: Sequence[Prediction], stop: threading.Event) -> bool:
         """Write what is on the beat, however long the ledger is away; False when `stop` came first."""
         rows = ledger_rows(predictions)
-        while len(rows):
+        while rows:
             try:
-                result = write_forecasts(self._ledger, rows)
+                result = write_few_forecasts(self._ledger, rows)
             except StorageError as error:
                 self._wait(error, stop)
                 if stop.is_set():

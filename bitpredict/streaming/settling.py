@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import msgspec
-import pandas as pd
 
 from bitpredict.forecasting.inference import COLUMNS
 from bitpredict.market.horizons import HORIZONS, TICK
@@ -48,15 +47,13 @@ def settle(outputs: Outputs, now: datetime) -> Settled:
     return Settled(predictions, messages)
 
 
-def ledger_rows(predictions: Sequence[Prediction]) -> pd.DataFrame:
+def ledger_rows(predictions: Sequence[Prediction]) -> list[dict[str, object]]:
     """Those on their horizon's beat, as rows of `schema.forecasts`: live and batch share one grid of origins."""
-    chosen = [one for one in predictions if _on_the_beat(one)]
-    rows = pd.DataFrame({name: [getattr(one, name) for one in chosen] for name in _SAME})
-    for place, name in enumerate(QUANTILES):
-        rows[name] = [one.quantiles[place] for one in chosen]
-    for name in ("origin", "target_time", "written_at"):
-        rows[name] = pd.to_datetime(rows[name], utc=True)
-    return rows.astype({"skill": "float64", "skill_sample_size": "Int64"})[COLUMNS]
+    return [
+        {name: getattr(one, name) for name in _SAME} | dict(zip(QUANTILES, one.quantiles, strict=True))
+        for one in predictions
+        if _on_the_beat(one)
+    ]
 
 
 def _on_the_beat(one: Prediction) -> bool:

@@ -79,3 +79,12 @@ def test_rows_before_the_array_see_nothing():
 def test_a_window_of_nothing_is_refused():
     with pytest.raises(ValueError, match="at least 1"):
         Ladder(np.ones(3)).over(0, np.array([1]))
+
+
+@given(
+    x=arrays(np.float64, st.integers(1, 200), elements=st.floats(-1e6, 1e6)), window=WINDOWS, decay=st.floats(0.5, 1)
+)
+def test_a_row_asked_for_alone_has_the_bits_it_has_among_all(x, window, decay):
+    among_all = Ladder(x, decay=decay).over(window, np.arange(x.size))
+    alone = [Ladder(x, decay=decay).over(window, np.array([row]))[0] for row in range(x.size)]
+    assert np.array_equal(np.array(alone), among_all)

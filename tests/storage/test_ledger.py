@@ -17,6 +17,7 @@ from bitpredict.storage.ledger import (
     ledger_faults,
     read_forecasts,
     read_scored,
+    write_few_forecasts,
     write_forecasts,
     write_outcomes,
 )
@@ -69,6 +70,27 @@ def test_one_bad_row_and_nothing_is_written(engine):
     frame.loc[MANY - 1, "q50"] = float("inf")
     with pytest.raises(ContractError, match="q50 is not finite in 1 of 25000 rows"):
         write_forecasts(engine, frame)
+    assert everything(engine).empty
+
+
+def test_a_few_rows_are_written_as_a_frame_of_them_is(engine):
+    frame = made_forecasts(12)
+    frame.loc[3, "skill"] = None
+    few = [{name: None if pd.isna(value) else value for name, value in row.items()} for row in frame.to_dict("records")]
+    few[4]["skill"] = float("nan")
+    frame.loc[4, "skill"] = None
+    assert write_few_forecasts(engine, few[:8]) == WriteResult(8, 0)
+    assert write_few_forecasts(engine, [one | {"q50": 9.0} for one in few[:8]]) == WriteResult(0, 8)
+    assert write_forecasts(engine, frame) == WriteResult(4, 8)
+    same(everything(engine), frame.sort_values("forecast_id"))
+
+
+@pytest.mark.parametrize(("name", "value"), [("q50", float("inf")), ("q50", float("nan")), ("model", None)])
+def test_one_bad_value_and_none_of_the_few_is_written(engine, name, value):
+    few = made_forecasts(4).to_dict("records")
+    few[2][name] = value
+    with pytest.raises(ContractError, match=f"forecasts.{name} is null or not finite"):
+        write_few_forecasts(engine, few)
     assert everything(engine).empty
 
 

@@ -252,7 +252,7 @@ def test_a_log_and_a_ledger_that_fail_now_and_then_change_nothing(home, log, tmp
     for owner, name, share, error in (
         (sql_subscription, "append_outputs", 0.2, EventLogError),
         (subscription, "_fetch", 0.05, EventLogError),
-        (predictor_module, "write_forecasts", 0.3, StorageError),
+        (predictor_module, "write_few_forecasts", 0.3, StorageError),
     ):
         monkeypatch.setattr(owner, name, sometimes(name, share, error, getattr(owner, name)))
     monkeypatch.setattr(sql_subscription, "POLL_RECORDS", 100)
@@ -261,7 +261,7 @@ def test_a_log_and_a_ledger_that_fail_now_and_then_change_nothing(home, log, tmp
         append(log, TRADES, trades[first : first + 300])
     with running(home, log, watching(Aliases())):
         until(caught_up(log, TRADES))
-    assert set(broken) == {"append_outputs", "_fetch", "write_forecasts"}
+    assert set(broken) == {"append_outputs", "_fetch", "write_few_forecasts"}
     assert len(expected[0]) > 300
     assert content(log) == expected
 
