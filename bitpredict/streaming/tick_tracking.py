@@ -60,17 +60,19 @@ class TickTracking:
         self._record(model.symbol, model, {_DAY: f"{day}"}, named, metrics, utc(day))
 
     def elect(self, training: TickTraining, day: date) -> Election:
-        """Point `champion` at the version of `day` if it beats the baseline and none of a later day serves.
+        """Point `champion` at the version of `day` if it beats the baseline, covers, and none of a later day serves.
 
         What served before stays otherwise: an earlier version, or the baseline.
         """
         model = training.model
         before = self._tracking.champion(model.symbol, TICK)
-        if not training.skill > 0.0:
-            if before is None:
-                self._tracking.set_alias(CHAMPION, model.symbol, TICK, TICK_BASELINE.version)
-                return Election(TICK_BASELINE.version, "not better than the baseline, which serves")
-            return Election(before["version"], "not better than the baseline; what served before stays")
+        fault = "not better than the baseline" if not training.skill > 0.0 else ""
+        fault = fault or ("" if training.covers else f"its 90 % interval held {training.coverage_90:.0%}")
+        if fault and before is None:
+            self._tracking.set_alias(CHAMPION, model.symbol, TICK, TICK_BASELINE.version)
+            return Election(TICK_BASELINE.version, f"{fault}; the baseline serves")
+        if fault and before is not None:
+            return Election(before["version"], f"{fault}; what served before stays")
         if before is not None and before.get(_DAY, "") > f"{day}":
             return Election(before["version"], f"the version of {before[_DAY]} is a later one")
         self._tracking.set_alias(CHAMPION, model.symbol, TICK, model.version)

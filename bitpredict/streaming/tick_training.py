@@ -29,7 +29,10 @@ TRAINING_SHARE = 0.7
 LEAST_ORIGINS = 120
 PENALTY = 300.0
 """Times the squared standardized weights: as if five minutes of seconds had said that nothing matters."""
+COVERED, TOLERATED = 0.9, 0.05
+"""Of the 90 % interval, and how far from it is tolerated, beside chance: as for the models of candles."""
 _MINUTE = TICK.length
+_SECONDS_A_MINUTE = 60
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,6 +80,11 @@ class TickTraining:
     def skill(self) -> float:
         return 1.0 - self.qlike / self.baseline_qlike
 
+    @property
+    def covers(self) -> bool:
+        """Whether its 90 % interval held as far as so few outcomes can tell."""
+        return abs(self.coverage_90 - COVERED) <= coverage_tolerance(self.scored_on)
+
 
 @dataclass(frozen=True)
 class TickScore:
@@ -86,6 +94,13 @@ class TickScore:
     qlike: float
     baseline_qlike: float
     coverage_90: float
+
+
+def coverage_tolerance(scored_on: int) -> float:
+    """How far from 90 % the coverage of `scored_on` seconds may be: two standard deviations of as many independent
+    outcomes as these seconds have minutes, since the outcomes of seconds in a row overlap."""
+    minutes = max(1.0, scored_on / _SECONDS_A_MINUTE)
+    return TOLERATED + 2.0 * math.sqrt(COVERED * (1.0 - COVERED) / minutes)
 
 
 def train_tick_model(symbol: str, trades: Sequence[Trade], tick_window: int) -> TickTraining:

@@ -1,6 +1,5 @@
 """What must hold for the models of the minute ahead that serve."""
 
-import math
 from collections.abc import Iterator
 
 import dagster as dg
@@ -11,18 +10,6 @@ from bitpredict.storage.contracts import STREAMED_TRADES
 from bitpredict.streaming.topics import live_exchanges
 from bitpredict_assets.checking import checked_window
 from bitpredict_assets.resources import Platform
-
-COVERED = 0.9
-ALLOWED = 0.05
-"""As for the champions of candles; chance is added to it."""
-_SECONDS_A_MINUTE = 60
-
-
-def tolerance(scored_on: int) -> float:
-    """How far from 90 % the coverage of `scored_on` seconds may be: two standard deviations of as many independent
-    outcomes as these seconds have minutes, since the outcomes of seconds in a row overlap."""
-    minutes = max(1.0, scored_on / _SECONDS_A_MINUTE)
-    return ALLOWED + 2.0 * math.sqrt(COVERED * (1.0 - COVERED) / minutes)
 
 
 @dg.multi_asset_check(
@@ -46,7 +33,7 @@ def serving_tick_models(context: dg.AssetCheckExecutionContext, platform: Platfo
     from bitpredict.streaming.tick_days import COLUMNS, by_symbol
     from bitpredict.streaming.tick_models import TICK_BASELINE
     from bitpredict.streaming.tick_store import TickModelStore
-    from bitpredict.streaming.tick_training import score_tick_model
+    from bitpredict.streaming.tick_training import COVERED, coverage_tolerance, score_tick_model
 
     start, end = checked_window(context, platform.lake, STREAMED_TRADES)
     day = max((day for day in platform.lake.days(STREAMED_TRADES) if start <= utc(day) < end), default=start.date())
@@ -66,7 +53,7 @@ def serving_tick_models(context: dg.AssetCheckExecutionContext, platform: Platfo
         passed=bool(scores) and all(one.qlike <= one.baseline_qlike for one in scores.values()),
         metadata={**seen, "skill": {symbol: 1.0 - one.qlike / one.baseline_qlike for symbol, one in scores.items()}},
     )
-    allowed = {symbol: tolerance(one.scored_on) for symbol, one in scores.items()}
+    allowed = {symbol: coverage_tolerance(one.scored_on) for symbol, one in scores.items()}
     yield dg.AssetCheckResult(
         check_name="serving_covers",
         asset_key="tick_models",

@@ -24,7 +24,6 @@ from bitpredict.streaming.tick_store import TickModelStore
 from bitpredict.streaming.tick_tracking import TickTracking
 from bitpredict.streaming.tick_training import train_tick_model
 from bitpredict.streaming.topics import PREDICTIONS, topic_specs
-from bitpredict_assets.stream.tick_checks import tolerance
 from tests.support.graph import Ran, at_home, check_alone, run_job
 
 pytestmark = pytest.mark.slow
@@ -177,9 +176,3 @@ def test_a_day_without_ticks_says_so(settings):
     (why,) = ran.failures.values()
     assert "nothing could be trained: 2026-04-03 binance, coinbase: streamed_trades has none of its trades" in why
     assert not TickModelStore.from_settings(settings).root.exists()
-
-
-def test_the_tolerance_follows_the_number_of_independent_minutes():
-    assert tolerance(60 * 9) == pytest.approx(0.05 + 2 * 0.3 / 3)
-    assert tolerance(60 * 900) == pytest.approx(0.05 + 2 * 0.3 / 30)
-    assert tolerance(10) == tolerance(60)

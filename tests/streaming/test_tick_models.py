@@ -10,7 +10,7 @@ from bitpredict.streaming.messages import Trade
 from bitpredict.streaming.recordings import Recording
 from bitpredict.streaming.tick_models import TICK_BASELINE, TickInputs, make_model, tick_inputs
 from bitpredict.streaming.tick_store import TickModelStore
-from bitpredict.streaming.tick_training import score_tick_model, tick_sample, train_tick_model
+from bitpredict.streaming.tick_training import coverage_tolerance, score_tick_model, tick_sample, train_tick_model
 from bitpredict.streaming.window import TickWindow
 from tests.support.streams import START, trade
 
@@ -175,3 +175,9 @@ def test_what_the_real_recordings_prove(recordings):
     assert next_day is not None
     assert next_day.qlike < next_day.baseline_qlike
     assert found["BTCUSD 4 April"].coverage_90 < 0.5
+
+
+def test_the_tolerance_follows_the_number_of_independent_minutes():
+    assert coverage_tolerance(60 * 9) == pytest.approx(0.05 + 2 * 0.3 / 3)
+    assert coverage_tolerance(60 * 900) == pytest.approx(0.05 + 2 * 0.3 / 30)
+    assert coverage_tolerance(10) == coverage_tolerance(60)

@@ -101,6 +101,14 @@ def test_no_skill_at_all_is_not_better(ticks, settings):
     assert ticks.elect(even, MONDAY).version == TICK_BASELINE.version == serving(settings)
 
 
+def test_what_does_not_cover_does_not_serve(ticks, settings):
+    """A low loss alone can be an interval that is far too narrow, or a baseline that collapsed."""
+    narrow = dataclasses.replace(BEST, coverage_90=0.47)
+    elected = ticks.elect(narrow, WEDNESDAY)
+    assert elected.version == TICK_BASELINE.version == serving(settings)
+    assert "47%" in elected.why
+
+
 def test_moving_the_alias_is_the_rollback_to_any_version_or_to_the_baseline(ticks, tracking, settings):
     ticks.elect(BEST, WEDNESDAY)
     for version in (BETTER.model.version, TICK_BASELINE.version):
