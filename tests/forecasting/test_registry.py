@@ -44,7 +44,7 @@ def server(database, tmp_path_factory) -> str:
             try:
                 if requests.get(f"http://127.0.0.1:{port}/health", timeout=1).ok:
                     break
-            except requests.ConnectionError:
+            except requests.RequestException:
                 time.sleep(0.5)
         yield f"http://127.0.0.1:{port}"
     finally:
