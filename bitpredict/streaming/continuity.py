@@ -50,7 +50,8 @@ class Continuity:
         newest, moment = self._newest[trade.symbol]
         number = int(trade.trade_id)
         if number > newest + 1:
-            return Hole(trade.symbol, newest + 1, number - 1, moment, trade.event_time)
+            first, last = sorted((moment, trade.event_time))
+            return Hole(trade.symbol, newest + 1, number - 1, first, last)
         if number <= newest and trade.event_time <= moment:
             return Known.SEEN
         # A smaller number with a later time: the numbering began anew, or one number was wrong.
@@ -75,6 +76,8 @@ class Continuity:
         return True
 
     def follow(self, trade: Trade) -> None:
-        """From now on this is the symbol's newest trade."""
+        """From now on this is the symbol's newest trade. Its time is the latest so far: the exchange's clock may have been
+        set back, and what then comes twice from before is not later than it."""
         if trade.trade_id.isdecimal():
-            self._newest[trade.symbol] = (int(trade.trade_id), trade.event_time)
+            _, moment = self._newest.get(trade.symbol, (0, trade.event_time))
+            self._newest[trade.symbol] = (int(trade.trade_id), max(moment, trade.event_time))
