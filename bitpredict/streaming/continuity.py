@@ -76,8 +76,10 @@ class Continuity:
         return True
 
     def follow(self, trade: Trade) -> None:
-        """From now on this is the symbol's newest trade. Its time is the latest so far: the exchange's clock may have been
-        set back, and what then comes twice from before is not later than it."""
+        """From now on this is the symbol's newest trade.
+
+        Its time is the latest so far: where the exchange's clock was set back, what comes again from before is known.
+        """
         if trade.trade_id.isdecimal():
             _, moment = self._newest.get(trade.symbol, (0, trade.event_time))
             self._newest[trade.symbol] = (int(trade.trade_id), max(moment, trade.event_time))
