@@ -15,6 +15,9 @@ NAMES = (
     "forecasts",
     "serving",
     "stream_latency",
+    "stream_throughput",
+    "stream_replay",
+    "stream_memory",
 )
 
 

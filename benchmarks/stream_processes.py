@@ -6,9 +6,11 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,13 @@ def number(name: str, default: float) -> float:
 def machine_load() -> str:
     """The machine's load of the last minute, to be printed with what is measured next."""
     return f"load {os.getloadavg()[0]:.1f} at its start"
+
+
+@contextmanager
+def temporary() -> Iterator[Path]:
+    """A folder that goes when it is no longer needed, whatever a process that ends still writes into it."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
 
 
 def free_port() -> int:
