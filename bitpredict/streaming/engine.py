@@ -68,6 +68,19 @@ class Outputs:
     counts: Counter[str] = field(default_factory=Counter)
     skipped: Counter[str] = field(default_factory=Counter)
 
+    @property
+    def made(self) -> bool:
+        """Whether there is something to store."""
+        return bool(self.predictions or self.candles or self.rejected)
+
+    def add(self, more: "Outputs") -> None:
+        """Take in what other records came to."""
+        self.predictions += more.predictions
+        self.candles += more.candles
+        self.rejected += more.rejected
+        self.counts += more.counts
+        self.skipped += more.skipped
+
 
 class _State(msgspec.Struct):
     version: int

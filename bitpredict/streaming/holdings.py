@@ -25,6 +25,7 @@ class _Held:
         waiting: records that came before the other topic's partition did.
         engine: None until every partition of the place is here.
         dirty: records were read since the last checkpoint.
+        outputs: what they came to.
     """
 
     checkpoints: dict[Partition, Checkpoint | None] = field(default_factory=dict)
@@ -32,6 +33,7 @@ class _Held:
     waiting: list[tuple[Partition, Sequence[Record]]] = field(default_factory=list)
     engine: PartitionEngine | None = None
     dirty: int = 0
+    outputs: Outputs = field(default_factory=Outputs)
 
 
 class Holdings:
@@ -70,7 +72,16 @@ class Holdings:
             if held.engine is None and held.checkpoints.keys() >= self._all_of(place):
                 held.engine = self._take_up(place, held)
 
-    def process(self, polled: Polled, outputs: Outputs) -> None:
+    @property
+    def outputs(self) -> Outputs:
+        """What the records read since the last checkpoint came to."""
+        together = Outputs()
+        for held in self._held.values():
+            if held.dirty:
+                together.add(held.outputs)
+        return together
+
+    def process(self, polled: Polled) -> None:
         """Take in what a poll brought, after `follow`."""
         for partition, (_, after) in polled.lost.items():
             held = self._held[_place(partition)]
@@ -84,7 +95,7 @@ class Holdings:
             if held.engine is None:
                 continue
             for partition, records in held.waiting:
-                held.engine.process(partition.topic, records, outputs)
+                held.engine.process(partition.topic, records, held.outputs)
                 held.positions[partition] = records[-1].offset + 1
                 held.dirty += len(records)
             held.waiting.clear()
@@ -109,7 +120,8 @@ class Holdings:
     def saved(self) -> None:
         """Everything so far is in a checkpoint."""
         for held in self._held.values():
-            held.dirty = 0
+            if held.dirty:
+                held.dirty, held.outputs = 0, Outputs()
 
     def drop(self, partitions: Iterable[Partition]) -> None:
         """What was made of these places since their last checkpoint is void; it is taken up when they come again."""
@@ -117,7 +129,7 @@ class Holdings:
             held = self._held.get(_place(partition))
             if held is None:
                 continue
-            held.engine, held.dirty = None, 0
+            held.engine, held.dirty, held.outputs = None, 0, Outputs()
             held.waiting = [(other, records) for other, records in held.waiting if other != partition]
             held.checkpoints.pop(partition, None)
             held.positions.pop(partition, None)

@@ -30,6 +30,9 @@ POLL_SECONDS = 0.5
 CHECKPOINT_SECONDS, CHECKPOINT_RECORDS = 1.0, 5_000
 """Without outputs a checkpoint is made this often: what a restart reads again."""
 
+BACKLOG, BACKLOG_SECONDS, BACKLOG_RECORDS = 500, 0.25, 20_000
+"""A poll that brings so many records leaves more behind it: then outputs wait so long for those to come, at most."""
+
 LEDGER_BUSY_SECONDS = min(2.0, BUSY_SECONDS)
 """A locked ledger is waited for in short pieces, so that the process can end in between."""
 
@@ -51,7 +54,6 @@ class Predictor:
         self._lake = Lake.from_settings(settings)
         self._ready = False
         self._used: Counter[str] = Counter()
-        self._unsaved: Counter[str] = Counter()
         self._saved_at = 0.0
         self._pause = FIRST_PAUSE
 
@@ -92,45 +94,46 @@ class Predictor:
                 polled = subscription.poll(POLL_SECONDS)
                 holdings.follow(polled)
                 holdings.swap(self._watch.current)
-                outputs = Outputs()
-                holdings.process(polled, outputs)
-                self._count(polled, outputs)
-                self._save(subscription, holdings, outputs, stop)
+                holdings.process(polled)
+                self._look_at(polled)
+                if self._due(polled, holdings):
+                    self._save(subscription, holdings, stop)
+                else:
+                    self._working()
             if holdings.unsaved:
-                subscription.checkpoint(holdings.checkpoints())
-                self._used.update(self._unsaved)
+                self._save(subscription, holdings, stop)
         finally:
             self._ready = False
-            self._unsaved.clear()
             subscription.close()
             self._ledger.dispose()
 
-    def _save(self, subscription: Subscription, holdings: Holdings, outputs: Outputs, stop: threading.Event) -> None:
-        made = outputs.predictions or outputs.candles or outputs.rejected
-        now = time.monotonic()
-        due = now - self._saved_at >= CHECKPOINT_SECONDS or holdings.unsaved >= CHECKPOINT_RECORDS
-        if not made and not (due and holdings.unsaved):
-            self._working()
-            return
+    def _due(self, polled: Polled, holdings: Holdings) -> bool:
+        """Whether it is time for a checkpoint: at once with outputs, but for a backlog, where one is for many polls."""
+        if not holdings.unsaved:
+            return False
+        since = time.monotonic() - self._saved_at
+        if sum(map(len, polled.records.values())) >= BACKLOG:
+            return since >= BACKLOG_SECONDS or holdings.unsaved >= BACKLOG_RECORDS
+        return since >= CHECKPOINT_SECONDS or holdings.unsaved >= CHECKPOINT_RECORDS or holdings.outputs.made
+
+    def _save(self, subscription: Subscription, holdings: Holdings, stop: threading.Event) -> None:
+        outputs = holdings.outputs
         settled = settle(outputs, datetime.now(UTC))
         checkpoints = holdings.checkpoints()
         if not self._in_ledger(settled.predictions, stop):
             holdings.drop(checkpoints)
-            self._unsaved.clear()
             return
         try:
             subscription.checkpoint(checkpoints, settled.messages)
         except FencedError as error:
             _log.info("partitions went to another predictor", error=str(error))
             holdings.drop(checkpoints)
-            self._unsaved.clear()
         except EventLogError as error:
-            self._unsaved.clear()
             holdings.drop(checkpoints)  # the next poll brings them again, as they were stored
             self._wait(error, stop)
         else:
             holdings.saved()
-            self._saved_at = now
+            self._saved_at = time.monotonic()
             self._working()
             self._told(outputs)
 
@@ -160,27 +163,25 @@ class Predictor:
     def _history(self, symbol: str, start: datetime, end: datetime) -> pa.Table:
         return self._lake.read(CANDLES, start, end, symbols=[symbol])
 
-    def _count(self, polled: Polled, outputs: Outputs) -> None:
-        self._unsaved.update(outputs.counts)
-        for name, count in outputs.counts.items():
-            metrics.USED.labels(name).inc(count)
-        for reason, count in outputs.skipped.items():
-            metrics.SKIPPED.labels(reason).inc(count)
-        for topic, rejected in outputs.rejected:
-            metrics.REJECTED.labels(topic, rejected.reason.partition(":")[0]).inc()
+    def _look_at(self, polled: Polled) -> None:
         for partition, lost in polled.lost.items():
             _log.warning("messages were deleted before they were read", partition=str(partition), lost=lost)
         newest = [records[-1].timestamp for records in polled.records.values()]
         metrics.LAG.set(time.time() - max(newest) / 1000 if newest else 0.0)
 
     def _told(self, outputs: Outputs) -> None:
-        """The forecasts are stored: count them, and how long they took."""
+        """What was made is stored: count it, and how long it took."""
+        for name, count in outputs.counts.items():
+            metrics.USED.labels(name).inc(count)
+        for reason, count in outputs.skipped.items():
+            metrics.SKIPPED.labels(reason).inc(count)
+        for topic, rejected in outputs.rejected:
+            metrics.REJECTED.labels(topic, rejected.reason.partition(":")[0]).inc()
         done = datetime.now(UTC)
         for one in outputs.predictions:
             metrics.PREDICTED.labels(one.exchange, one.horizon).inc()
             metrics.LATENCY.observe((done - one.triggered_at).total_seconds())
-        self._used.update(self._unsaved)
-        self._unsaved.clear()
+        self._used.update(outputs.counts)
         self._used["rejected"] += len(outputs.rejected)
         self._used["predictions"] += len(outputs.predictions)
         self._used["bars"] += len(outputs.candles)

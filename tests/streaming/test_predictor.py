@@ -225,8 +225,8 @@ def test_trades_become_forecasts_bars_and_ledger_rows(home, log):
     assert len(rows) >= 7
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
-def test_a_log_and_a_ledger_that_fail_now_and_then_change_nothing(home, log, tmp_path, monkeypatch, seed):
+@pytest.mark.parametrize(("seed", "backlog"), [(1, 500), (2, 500), (3, 50), (4, 50)])
+def test_a_log_and_a_ledger_that_fail_now_and_then_change_nothing(home, log, tmp_path, monkeypatch, seed, backlog):
     """Checkpoints fail half-way, polls fail, the ledger fails: the tables are those of an undisturbed run."""
     trades = some_trades(1200, seed)
     calm = Settings(home=tmp_path / "calm", market=home.market, symbols=home.symbols, lake_url=home.lake)
@@ -256,6 +256,7 @@ def test_a_log_and_a_ledger_that_fail_now_and_then_change_nothing(home, log, tmp
     ):
         monkeypatch.setattr(owner, name, sometimes(name, share, error, getattr(owner, name)))
     monkeypatch.setattr(sql_subscription, "POLL_RECORDS", 100)
+    monkeypatch.setattr(predictor_module, "BACKLOG", backlog)
     monkeypatch.setattr(predictor_module, "LONGEST_PAUSE", 0.1)
     for first in range(0, len(trades), 300):
         append(log, TRADES, trades[first : first + 300])
