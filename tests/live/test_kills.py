@@ -15,10 +15,10 @@ from tests.support.live_processes import USED, processes, until
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 SEED = 20261121
-VICTIMS = ["predictor"] * 6 + ["replay"] * 4
+VICTIMS = ["predictor"] * 7 + ["replay"] * 5
 
 
-def test_ten_kills_change_nothing(on_sqlite: Settings, tmp_path: Path, sample: Path) -> None:
+def test_twelve_kills_change_nothing(on_sqlite: Settings, tmp_path: Path, sample: Path) -> None:
     chance = random.Random(SEED)
     print(f"seed {SEED}")
     feed = ("replay", sample / "coinbase_ticks.csv", "--loop", "--speed", "30x")
