@@ -18,6 +18,7 @@ NAMES = (
     "stream_throughput",
     "stream_replay",
     "stream_memory",
+    "stream_sensor",
 )
 
 

@@ -14,6 +14,10 @@ def predict(
     ] = 0,
 ) -> None:
     """Read the market's topics and forecast each second; several of them share the partitions."""
+    import os
+
+    # Arrow is used once, for the history: its own allocator would keep tens of megabytes of that for good.
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     from bitpredict.observability import configure_logging
     from bitpredict.settings import load_settings
     from bitpredict.streaming.open_log import open_event_log
