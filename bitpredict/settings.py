@@ -27,6 +27,8 @@ class Settings(BaseSettings):
             for the newest days (`binance`), or the seeded simulator. `coinbase` feeds the live lane alone.
         archive_url: the archive's base, a folder or an HTTP address; by default the sample's folder or Binance's.
         start: first UTC day of an open market; the sample has a calendar of its own.
+        coingecko_plan, coingecko_key: which address is asked, and the key that belongs to it; the free plan works
+            without one.
         event_log_url: the live lane's log: by default a SQLite file of its own; `postgresql://…`, `kafka://host:9092`.
         event_log_partitions: of each topic; as many predictors can share the work.
         buffer_messages, buffer_policy: what a collector holds while the log is away, and what happens when it is full.
@@ -49,6 +51,9 @@ class Settings(BaseSettings):
     archive_url: str = ""
     binance_url: str = "https://api.binance.com"
     simulation_seed: int = 7
+    coingecko_url: str = ""
+    coingecko_plan: Literal["free", "pro"] = "free"
+    coingecko_key: SecretStr = SecretStr("")
 
     database_url: str = ""
     lake_url: str = ""
@@ -133,6 +138,13 @@ class Settings(BaseSettings):
         if self.archive_url:
             return self.archive_url
         return str(SAMPLE_FOLDER) if self.market == "sample" else "https://data.binance.vision"
+
+    @cached_property
+    def coingecko(self) -> str:
+        """CoinGecko's base address; a paid key works at another one than a free key."""
+        if self.coingecko_url:
+            return self.coingecko_url
+        return "https://pro-api.coingecko.com" if self.coingecko_plan == "pro" else "https://api.coingecko.com"
 
     @property
     def storage_options(self) -> dict[str, str]:

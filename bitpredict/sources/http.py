@@ -59,6 +59,7 @@ class HttpClient:
         wait_initial, wait_max, wait_jitter: bounds of the exponential back-off between attempts, seconds.
         longest_pause: seconds that a server may ask one call to wait (Retry-After).
         interval: seconds between two requests to the same host.
+        headers: sent with every request, a key for example.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class HttpClient:
         wait_jitter: float = 1.0,
         longest_pause: float = 60.0,
         interval: float = 0.02,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         self._source = source
         self._timeout = timeout
@@ -82,7 +84,7 @@ class HttpClient:
         self._longest_pause = longest_pause
         self._pace = _Pace(interval)
         self._session = requests.Session()
-        self._session.headers["User-Agent"] = USER_AGENT
+        self._session.headers.update({"User-Agent": USER_AGENT, **(headers or {})})
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))  # shared between threads
 
     def get(
