@@ -25,7 +25,7 @@ COINS_AT_ONCE = 250
 """Most coins that one answer holds."""
 
 CLOCK_TOLERANCE = timedelta(minutes=2)
-SMALLEST, LARGEST = 1e-18, 1e18
+SMALLEST, LARGEST = 1e-20, 1e13
 """Dollars: what is outside is no price of a coin, and no decimal column could hold it."""
 
 _AMOUNTS = ("market_cap", "total_volume", "high_24h", "low_24h", "circulating_supply")

@@ -28,6 +28,8 @@ metadata = MetaData(
 )
 
 Price = Numeric(28, 12)
+CoinPrice = Numeric(38, 24)
+"""Some coins cost less than a millionth of a dollar, and come with seventeen digits."""
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -170,4 +172,32 @@ scorecard = Table(
     Column("p_value", Double),
     Column("champion_share", Double, nullable=False, comment="share of its forecasts that were the served ones"),
     Column("updated_at", UtcDateTime, nullable=False),
+)
+
+crypto_assets = Table(
+    "crypto_assets",
+    metadata,
+    Column("coin_id", String(100), primary_key=True, comment="CoinGecko's id; symbols are not unique"),
+    Column("symbol", String(40), nullable=False),
+    Column("name", String(120), nullable=False),
+    Column("market_cap_rank", Integer, comment="in the newest answer that told it"),
+    Column("first_seen", UtcDateTime, nullable=False, comment="receipt of the first answer with a believable quote"),
+    Column("last_seen", UtcDateTime, nullable=False, comment="receipt of the newest answer with a believable quote"),
+)
+
+price_data_real = Table(
+    "price_data_real",
+    metadata,
+    Column("coin_id", String(100), ForeignKey("crypto_assets.coin_id"), primary_key=True),
+    Column("observed_at", UtcDateTime, primary_key=True, comment="when the source last updated the quote"),
+    Column("price", CoinPrice, nullable=False, comment="US dollars"),
+    Column("market_cap", Double, comment="US dollars"),
+    Column("total_volume", Double, comment="US dollars in 24 hours"),
+    Column("high_24h", CoinPrice, comment="US dollars"),
+    Column("low_24h", CoinPrice, comment="US dollars"),
+    Column("circulating_supply", Double, comment="coins"),
+    Column("market_cap_rank", Integer),
+    Column("source", String(40), nullable=False),
+    Column("provenance", String(40), nullable=False, comment="observed, repaired or simulated"),
+    Column("known_at", UtcDateTime, nullable=False, comment="receipt of the answer; could not be used before"),
 )

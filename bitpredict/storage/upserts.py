@@ -48,11 +48,11 @@ def insert_few(connection: Connection, into: Table, rows: Iterable[Mapping[str, 
     return inserted
 
 
-def upsert(connection: Connection, into: Table, frame: pd.DataFrame, *, stamp: str) -> None:
+def upsert(connection: Connection, into: Table, frame: pd.DataFrame, *, stamp: str | None = None) -> None:
     """Insert the frame's rows, and replace those of the same key that differ in anything but `stamp`.
 
     Args:
-        stamp: the column that says when a row was made: it changes only together with something else.
+        stamp: the column that says when a row was made, if there is one: it changes only together with something else.
 
     Raises:
         ContractError: the rows do not fit the table, or two have the same key.

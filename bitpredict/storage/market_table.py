@@ -1,0 +1,106 @@
+"""Coins and their quotes in the database: a quote is there once, however often it is written."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+import pandas as pd
+from sqlalchemy import Connection, Dialect, Engine, Select, and_, func
+from sqlalchemy import select as sql_select
+
+from bitpredict.errors import ContractError
+from bitpredict.market.coins import Coin
+from bitpredict.storage.database import reading, writing
+from bitpredict.storage.frames import fetch, select
+from bitpredict.storage.schema import crypto_assets, price_data_real
+from bitpredict.storage.upserts import insert_new, upsert
+
+OBSERVED = "observed"
+
+
+@dataclass(frozen=True)
+class QuotesWritten:
+    """How many quotes were new, and how many had been written before and stayed as they were."""
+
+    inserted: int
+    already_there: int
+
+
+def write_quotes(engine: Engine, coins: Iterable[Coin], quotes: pd.DataFrame, *, source: str) -> QuotesWritten:
+    """Write quotes and what they say of their coins, in one transaction. A quote of the same coin and time of
+    observation keeps its first row: with it `known_at`, so that the past stays as it was known.
+
+    Args:
+        coins: the names of the quotes' coins, and maybe of others.
+        quotes: at most one row a coin; columns of `price_data_real` but source and provenance.
+
+    Raises:
+        ContractError: a quote is of a coin that is not in `coins`, or does not fit the table. Nothing was written.
+        StorageError: the database cannot be written. Nothing was written.
+    """
+    names = {coin.coin_id: coin for coin in coins}
+    if unknown := sorted(set(quotes["coin_id"]) - set(names)):
+        raise ContractError(f"price_data_real is given coins that are not in the list: {unknown}")
+    with writing(engine, alone=True) as connection:
+        upsert(connection, crypto_assets, _seen(connection, names, quotes))
+        inserted = insert_new(connection, price_data_real, quotes.assign(source=source, provenance=OBSERVED))
+    return QuotesWritten(inserted, len(quotes) - inserted)
+
+
+def read_coins_seen(engine: Engine) -> pd.DataFrame:
+    """Rows of `schema.crypto_assets`, ordered by coin."""
+    with reading(engine) as connection:
+        return _coins_seen(connection)
+
+
+def newest_quotes(engine: Engine) -> pd.DataFrame:
+    """Of each coin the newest quote, ordered by coin, with the coin's symbol, name, first_seen and last_seen."""
+    columns = [*price_data_real.columns, *(crypto_assets.c[name] for name in _OF_THE_COIN)]
+    with reading(engine) as connection:
+        return fetch(connection, newest_query(engine.dialect), columns, [price_data_real.c.coin_id])
+
+
+_OF_THE_COIN = ("symbol", "name", "first_seen", "last_seen")
+
+
+def newest_query(dialect: Dialect) -> "Select[tuple[object, ...]]":
+    """A look into the primary key's end for each coin, where grouping would read every quote."""
+    older = price_data_real.alias("older")
+    newest = (
+        sql_select(func.max(older.c.observed_at)).where(older.c.coin_id == crypto_assets.c.coin_id).scalar_subquery()
+    )
+    columns = [*price_data_real.columns, *(crypto_assets.c[name] for name in _OF_THE_COIN)]
+    return select(columns, dialect).join_from(
+        crypto_assets,
+        price_data_real,
+        and_(price_data_real.c.coin_id == crypto_assets.c.coin_id, price_data_real.c.observed_at == newest),
+    )
+
+
+def read_quotes(engine: Engine, coin_id: str, start: datetime, end: datetime) -> pd.DataFrame:
+    """Quotes of a coin observed in [start, end), ordered by time."""
+    table = price_data_real.c
+    query = select(price_data_real.columns, engine.dialect).where(
+        table.coin_id == coin_id, table.observed_at >= start, table.observed_at < end
+    )
+    with reading(engine) as connection:
+        return fetch(connection, query, list(price_data_real.columns), [table.observed_at])
+
+
+def _coins_seen(connection: Connection) -> pd.DataFrame:
+    query = select(crypto_assets.columns, connection.dialect)
+    return fetch(connection, query, list(crypto_assets.columns), [crypto_assets.c.coin_id])
+
+
+def _seen(connection: Connection, names: dict[str, Coin], quotes: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the quotes' coins as they will be: an answer that comes late takes nothing back."""
+    before = {row["coin_id"]: row for row in _coins_seen(connection).to_dict("records")}
+    rows = []
+    for quote in quotes.to_dict("records"):
+        coin, received, rank = names[quote["coin_id"]], quote["known_at"], quote["market_cap_rank"]
+        first = last = received
+        if known := before.get(coin.coin_id):
+            first, last = min(known["first_seen"], received), max(known["last_seen"], received)
+            rank = known["market_cap_rank"] if last > received or pd.isna(rank) else rank
+        rows.append((coin.coin_id, coin.symbol, coin.name, rank, first, last))
+    return pd.DataFrame(rows, columns=["coin_id", "symbol", "name", "market_cap_rank", "first_seen", "last_seen"])
