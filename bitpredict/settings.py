@@ -161,6 +161,12 @@ class Settings(BaseSettings):
             options["AWS_ALLOW_HTTP"] = "true"
         return {name: value for name, value in options.items() if value}
 
+    @property
+    def watches_the_world(self) -> bool:
+        """Whether what others publish (quotes, news) is fetched on a schedule: not beside a market of the past or one
+        that is made up."""
+        return self.market not in ("sample", "simulated")
+
     def calendar(self) -> tuple[datetime, datetime | None]:
         """First instant of the market, and its end: None where time goes on."""
         if self.market == "sample":

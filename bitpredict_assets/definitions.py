@@ -8,6 +8,8 @@ from bitpredict_assets.features import checks as feature_checks
 from bitpredict_assets.forecasts import assets as forecasts
 from bitpredict_assets.forecasts import checks as forecast_checks
 from bitpredict_assets.io_manager import LakeIOManager
+from bitpredict_assets.markets import assets as markets
+from bitpredict_assets.markets import checks as market_checks
 from bitpredict_assets.models import assets as models
 from bitpredict_assets.models import checks as model_checks
 from bitpredict_assets.platform import assets as platform
@@ -24,11 +26,11 @@ _platform = Platform()
 
 defs = dg.Definitions(
     assets=[
-        *dg.load_assets_from_modules([prices, features, models, forecasts, platform, stream, tick_models]),
+        *dg.load_assets_from_modules([prices, features, models, forecasts, platform, stream, tick_models, markets]),
         stream.live_forecasts,
     ],
     asset_checks=dg.load_asset_checks_from_modules(
-        [price_checks, feature_checks, model_checks, forecast_checks, stream_checks, tick_checks]
+        [price_checks, feature_checks, model_checks, forecast_checks, stream_checks, tick_checks, market_checks]
     ),
     jobs=jobs.ALL,
     schedules=schedules.for_this_market(),

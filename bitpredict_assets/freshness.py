@@ -11,3 +11,9 @@ late = (
     if load_settings().calendar()[1] is None
     else None
 )
+
+quotes_late = (
+    dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=1), warn_window=timedelta(minutes=15))
+    if load_settings().watches_the_world
+    else None
+)

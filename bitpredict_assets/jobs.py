@@ -61,4 +61,14 @@ parity = dg.define_asset_job(
     description="Compare a day of the live lane with what batch makes of it.",
 )
 
-ALL = [prices_and_features, models, forecasts_and_scores, today, repair, maintenance, stream, tick_models, parity]
+markets = dg.define_asset_job(
+    "markets",
+    selection=dg.AssetSelection.assets("coin_markets"),
+    description="The current quote of every coin of the list.",
+)
+
+ALL = [
+    *(prices_and_features, models, forecasts_and_scores, today, repair, maintenance),
+    *(stream, tick_models, parity),
+    markets,
+]

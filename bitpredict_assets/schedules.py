@@ -111,14 +111,25 @@ def tick_models_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest
     return dg.RunRequest(partition_key=(tick - timedelta(days=1)).strftime("%Y-%m-%d"), run_key=tick.isoformat())
 
 
+@dg.schedule(
+    job=jobs.markets,
+    cron_schedule="*/5 * * * *",
+    default_status=RUNNING,
+    description="The current quote of every coin of the list.",
+)
+def coin_markets_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+    return dg.RunRequest(run_key=context.scheduled_execution_time.isoformat())
+
+
 def for_this_market() -> list[dg.ScheduleDefinition]:
     """None where the calendar has ended; none of today where a day is published after it is over; where there are no
-    candles to collect the upkeep alone."""
+    candles to collect the upkeep alone. What others publish is not asked for beside a market that is made up."""
     settings = load_settings()
     if settings.calendar()[1] is not None:
         return []
+    watching = [coin_markets_schedule] if settings.watches_the_world else []
     live = [parity_schedule, tick_models_schedule]
     if settings.market == "coinbase":
-        return [maintenance_schedule, *live]
+        return [maintenance_schedule, *live, *watching]
     later = [yesterday_schedule, models_schedule, repair_schedule, maintenance_schedule]
-    return later if settings.market == "archive" else [today_schedule, *later, *live]
+    return [*(later if settings.market == "archive" else [today_schedule, *later, *live]), *watching]

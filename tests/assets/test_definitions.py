@@ -20,6 +20,7 @@ GROUPS = {
     "forecasts": {"batch_forecasts", "forecast_outcomes", "scorecard", "live_forecasts"},
     "platform": {"lake_maintenance"},
     "stream": {"streamed_trades"},
+    "markets": {"coin_markets"},
 }
 REPORTED = {"live_forecasts"}
 """By a sensor: no run makes them."""
@@ -119,6 +120,7 @@ def test_nothing_of_a_calendar_that_has_ended_is_late():
         ("today", GROUPS["prices"] | GROUPS["features"] | {"batch_forecasts", "forecast_outcomes"}, "2023-11-30"),
         ("repair", GROUPS["prices"] | GROUPS["features"], "2023-11-30"),
         ("maintenance", {"lake_maintenance", "scorecard"}, None),
+        ("markets", {"coin_markets"}, None),
     ],
 )
 def test_a_job_runs_its_assets_with_their_checks(job, assets, partition):
@@ -134,7 +136,7 @@ def test_a_job_runs_its_assets_with_their_checks(job, assets, partition):
 def test_there_are_no_other_jobs():
     jobs = {job.name for job in defs.resolve_all_job_defs() if not job.name.startswith("__")}
     others = {"prices_and_features", "models", "forecasts_and_scores", "today", "repair", "maintenance"}
-    assert jobs == {*others, "stream", "tick_models", "parity"}
+    assert jobs == {*others, "stream", "tick_models", "parity", "markets"}
 
 
 def test_a_run_of_the_stream_makes_trades_alone():

@@ -32,6 +32,7 @@ def at(*moment: int) -> dg.ScheduleEvaluationContext:
         pytest.param(schedules.models_schedule, (2024, 3, 1, 0, 40), "2024-03-01", id="the month that begins"),
         pytest.param(schedules.tick_models_schedule, (2024, 3, 1, 0, 50), "2024-02-29", id="yesterday's ticks"),
         pytest.param(schedules.maintenance_schedule, (2024, 3, 5, 3, 10), None, id="maintenance has no partition"),
+        pytest.param(schedules.coin_markets_schedule, (2024, 3, 5, 14, 35), None, id="quotes have no partition"),
     ],
 )
 def test_a_tick_asks_for_its_partition_once(schedule, moment, partition):
@@ -102,8 +103,21 @@ def test_gaps_that_are_repaired_are_not_fetched_again(engine):
     ("market", "names"),
     [
         ("sample", []),
-        ("coinbase", ["maintenance_schedule", "parity_schedule", "tick_models_schedule"]),
-        ("archive", ["yesterday_schedule", "models_schedule", "repair_schedule", "maintenance_schedule"]),
+        ("coinbase", ["maintenance_schedule", "parity_schedule", "tick_models_schedule", "coin_markets_schedule"]),
+        (
+            "archive",
+            [
+                *("yesterday_schedule", "models_schedule", "repair_schedule", "maintenance_schedule"),
+                "coin_markets_schedule",
+            ],
+        ),
+        (
+            "binance",
+            [
+                *("today_schedule", "yesterday_schedule", "models_schedule", "repair_schedule"),
+                *("maintenance_schedule", "parity_schedule", "tick_models_schedule", "coin_markets_schedule"),
+            ],
+        ),
     ],
 )
 def test_only_what_the_market_has_is_scheduled(monkeypatch, market, names):

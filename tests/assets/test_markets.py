@@ -1,0 +1,134 @@
+"""`coin_markets` and its checks, against a server that answers with recorded bytes."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from bitpredict.market.coins import read_coins
+from bitpredict.storage.market_table import newest_quotes, read_coins_seen, read_quotes
+from tests.support.archive_server import Answer, ArchiveServer, serve
+from tests.support.graph import check_alone, run_job
+
+ROUTE = "/api/v3/coins/markets"
+START, END = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def coingecko(monkeypatch: pytest.MonkeyPatch) -> Iterator[ArchiveServer]:
+    """What the graph asks for quotes."""
+    with serve() as server:
+        monkeypatch.setenv("BITPREDICT_COINGECKO_URL", server.url)
+        monkeypatch.setenv("BITPREDICT_HTTP_ATTEMPTS", "1")
+        yield server
+
+
+def quote(coin: str, observed_at: datetime, **changes) -> dict:
+    sent = {"id": coin, "current_price": 2.5, "market_cap_rank": 7, "last_updated": observed_at.isoformat()}
+    return sent | changes
+
+
+def answer(observed_at: datetime, **changes: dict) -> Answer:
+    """Of every coin of the list, with changes by coin; None: the coin is left out."""
+    rows = [
+        quote(coin.coin_id, observed_at, **(changes.get(coin.coin_id) or {}))
+        for coin in read_coins()
+        if changes.get(coin.coin_id, {}) is not None
+    ]
+    return Answer(body=json.dumps(rows).encode())
+
+
+def test_recorded_quotes_are_92_of_92_and_stale_by_now(recordings, coingecko, engine):
+    body = (recordings / "api/coingecko/markets_100.json").read_bytes()
+    coingecko.scripts[ROUTE] = [Answer(body=body)]
+    ran = run_job("markets")
+    assert ran.success, ran.failures
+    said = ran.metadata("coin_markets")
+    assert said["coins"] == "92 of 92"
+    assert said["missing coins"] == {}
+    assert (said["dagster/row_count"], said["new"], said["already there"]) == (92, 92, 0)
+    assert said["oddities of the answer"] == {"coin not asked for": 8}
+    assert said["source"] == f"coingecko, {coingecko.url}"
+    assert said["preview"].splitlines()[-1].startswith("| BTC | Bitcoin | 1 | 42812 | 2024-01-14 19:50 |")
+    assert datetime.fromtimestamp(said["first"], UTC) == datetime(2024, 1, 14, 19, 49, 12, 423_000, tzinfo=UTC)
+    assert len(read_coins_seen(engine)) == 92
+    stored = newest_quotes(engine).set_index("coin_id")
+    assert stored["price"].to_dict() == {
+        row["id"]: row["current_price"] for row in json.loads(body) if row["id"] in stored.index
+    }
+    assert set(stored["provenance"]) == {"observed"}
+    assert ran.check("every_coin_told").passed
+    assert not ran.check("quotes_fresh").passed
+    assert ran.check_metadata("quotes_fresh")["stale coins"] == 92
+
+
+def test_fresh_quotes_pass_and_the_same_again_adds_nothing(coingecko, engine):
+    coingecko.scripts[ROUTE] = [answer(datetime.now(UTC).replace(microsecond=0))] * 2
+    first, second = run_job("markets"), run_job("markets")
+    assert all(check.passed for ran in (first, second) for check in ran.checks.values())
+    assert first.metadata("coin_markets")["new"] == 92
+    again = second.metadata("coin_markets")
+    assert (again["new"], again["already there"]) == (0, 92)
+    assert len(read_quotes(engine, "bitcoin", START, END)) == 1
+
+
+def test_missing_coins_are_reported_with_their_reason_and_fail_the_check(coingecko, engine):
+    now = datetime.now(UTC)
+    coingecko.scripts[ROUTE] = [
+        answer(now - timedelta(minutes=1), tron=None),
+        answer(now, bitcoin={"current_price": None}, tron=None),
+    ]
+    run_job("markets")
+    ran = run_job("markets")
+    assert ran.success
+    said = ran.metadata("coin_markets")
+    assert said["coins"] == "90 of 92"
+    assert said["missing coins"] == {"bitcoin": "no price", "tron": "not in the answer"}
+    assert not ran.check("every_coin_told").passed
+    told = ran.check_metadata("every_coin_told")
+    assert told["coins"] == "90 of 92"
+    assert set(told["missing, last told of"]) == {"bitcoin", "tron"}
+    assert told["missing, last told of"]["tron"] == "never"
+    assert len(read_quotes(engine, "bitcoin", START, END)) == 1
+
+
+def test_a_coin_that_stands_still_at_the_source_is_stale(coingecko):
+    now = datetime.now(UTC)
+    stuck = (now - timedelta(minutes=16)).isoformat()
+    coingecko.scripts[ROUTE] = [answer(now, cosmos={"last_updated": stuck})]
+    ran = run_job("markets")
+    assert ran.check("every_coin_told").passed
+    assert not ran.check("quotes_fresh").passed
+    assert set(ran.check_metadata("quotes_fresh")["observed at"]) == {"cosmos"}
+
+
+def test_checks_alone_on_an_empty_database_fail():
+    ran = check_alone("coin_markets")
+    assert not ran.check("every_coin_told").passed
+    assert not ran.check("quotes_fresh").passed
+
+
+@pytest.mark.parametrize(
+    ("sent", "says"),
+    [
+        pytest.param(Answer(500), "failed (500)", id="500"),
+        pytest.param(Answer(429, headers={"Retry-After": "900"}), "asked to wait 900 s", id="429"),
+        pytest.param(
+            Answer(body=b'{"status":{"error_code":429,"error_message":"Rate Limit"}}'),
+            "Rate Limit",
+            id="200 and a limit",
+        ),
+        pytest.param(Answer(body=b"{}"), "no list of markets", id="no list"),
+        pytest.param(Answer(body=b"[]"), "0 of 92 coins have a quote", id="nothing of any coin"),
+    ],
+)
+def test_a_source_that_fails_makes_a_failed_run_and_changes_nothing(sent, says, coingecko, engine):
+    coingecko.scripts[ROUTE] = [answer(datetime.now(UTC)), sent]
+    run_job("markets")
+    before = newest_quotes(engine)
+    ran = run_job("markets")
+    assert not ran.success
+    assert says in ran.failures["coin_markets"]
+    assert ran.materialized == {}
+    assert newest_quotes(engine).equals(before)
