@@ -161,6 +161,14 @@ def findings_table(findings: Iterable[Finding]) -> Table:
     return table
 
 
+def sources_table(rows: Iterable[Mapping[str, str]]) -> Table:
+    """The outside sources with what they bring and where they are."""
+    table = _table("source", "brings", "address")
+    for row in rows:
+        table.add_row(row["source"], row["brings"], Text(row["address"]))
+    return table
+
+
 def _table(*headers: str) -> Table:
     """An empty table that folds where it is too wide and cuts nothing. `>` starts a header over numbers."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=0)

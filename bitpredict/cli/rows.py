@@ -22,7 +22,13 @@ from bitpredict.storage.schema import UtcDateTime, metadata
 LAKE_TABLES = {contract.table: contract for contract in (BINANCE_CANDLES, CANDLES, PRICE_FEATURES, FEATURE_TABLE)}
 DATABASE_TABLES = dict(metadata.tables)
 
-ROW_TIMES = {"data_gaps": "start", "champions": "valid_from", "forecasts": "origin", "forecast_outcomes": "target_time"}
+ROW_TIMES = {
+    "data_gaps": "start",
+    "champions": "valid_from",
+    "forecasts": "origin",
+    "forecast_outcomes": "target_time",
+    "price_data_real": "observed_at",
+}
 """The column by whose UTC day a database table's rows are chosen; the other tables have no such day."""
 
 ROWS_AT_ONCE = 50_000

@@ -1,0 +1,69 @@
+"""The outside sources by name: what they bring, where they are, and one question that shows whether they answer."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from bitpredict.cli.finding import Finding, Status
+from bitpredict.settings import Settings
+
+SHOWN = 5
+"""How many faults a line names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One outside source.
+
+    Attributes:
+        brings: what is made of it.
+        address: where it is by the settings.
+        ask: ask it once, store nothing; raises the source's errors.
+    """
+
+    brings: str
+    address: Callable[[Settings], str]
+    ask: Callable[[Settings], Finding]
+
+
+def _candle_address(settings: Settings) -> str:
+    if settings.market == "simulated":
+        return "none: made up from BITPREDICT_SIMULATION_SEED"
+    return settings.archive + (f", {settings.binance_url}" if settings.market == "binance" else "")
+
+
+def _ask_for_candles(settings: Settings) -> Finding:
+    from bitpredict.market.time import MINUTES_A_DAY
+    from bitpredict.sources.candles import choose_source
+
+    end = settings.calendar()[1] or datetime.now(UTC) - timedelta(days=1)
+    day, symbol = (end - timedelta(days=1)).date(), settings.symbols[0]
+    batch = choose_source(settings).day(symbol, day)
+    whole = batch.candles.num_rows == MINUTES_A_DAY and not batch.rejected
+    rejected = f", rejected {dict(batch.rejected)}" if batch.rejected else ""
+    detail = f"{batch.candles.num_rows} of {MINUTES_A_DAY} minutes of {symbol} on {day}{rejected}"
+    return Finding("candles", Status.OK if whole else Status.WARN, detail)
+
+
+def _ask_for_quotes(settings: Settings) -> Finding:
+    from bitpredict.market.coins import read_coins
+    from bitpredict.sources.coingecko import CoinGecko
+
+    coins = [coin.coin_id for coin in read_coins()]
+    found = CoinGecko.from_settings(settings).markets(coins)
+    detail = f"{len(found.quotes)} of {len(coins)} coins have a quote"
+    if len(found.quotes):
+        detail += f", the newest of {found.quotes['observed_at'].max():%Y-%m-%d %H:%M:%S} UTC"
+    if found.missing:
+        named = "; ".join(f"{coin}: {why}" for coin, why in list(found.missing.items())[:SHOWN])
+        detail += f"; missing {named}" + ("; …" if len(found.missing) > SHOWN else "")
+    if found.oddities:
+        detail += f"; odd {dict(found.oddities)}"
+    status = Status.WARN if found.missing else Status.OK
+    return Finding("coingecko", status if len(found.quotes) else Status.FAIL, detail)
+
+
+SOURCES: Mapping[str, Source] = {
+    "candles": Source("one-minute candles of BITPREDICT_MARKET", _candle_address, _ask_for_candles),
+    "coingecko": Source("quotes of the coins of the list", lambda settings: settings.coingecko, _ask_for_quotes),
+}

@@ -1,0 +1,83 @@
+"""`bitpredict sources`: what it shows of each source, and what a question to one comes to."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+
+from bitpredict.market.coins import read_coins
+from tests.support.archive_server import Answer, ArchiveServer, serve
+
+ROUTE = "/api/v3/coins/markets"
+
+
+@pytest.fixture
+def coingecko(monkeypatch: pytest.MonkeyPatch) -> Iterator[ArchiveServer]:
+    with serve() as server:
+        monkeypatch.setenv("BITPREDICT_COINGECKO_URL", server.url)
+        monkeypatch.setenv("BITPREDICT_HTTP_ATTEMPTS", "1")
+        yield server
+
+
+def quotes(price: float | None = 2.5, without: str = "") -> Answer:
+    observed = datetime(2024, 1, 14, 19, 50, 46, tzinfo=UTC).isoformat()
+    rows = [
+        {"id": coin.coin_id, "current_price": price, "last_updated": observed}
+        for coin in read_coins()
+        if coin.coin_id != without
+    ]
+    return Answer(body=json.dumps(rows).encode())
+
+
+def test_the_list_names_every_source_and_hides_passwords(run, monkeypatch):
+    monkeypatch.setenv("BITPREDICT_COINGECKO_URL", "http://me:secret@mirror")
+    shown = run("sources", "list").stdout
+    assert "candles" in shown
+    rows = {row["source"]: row for row in json.loads(run("sources", "list", "--json").stdout)}
+    assert set(rows) == {"candles", "coingecko"}
+    assert rows["candles"]["address"].endswith("sample")
+    assert rows["coingecko"]["address"] == "http://me:***@mirror"
+    assert "secret" not in shown
+
+
+def test_the_sample_has_its_last_day_whole(run):
+    assert run("sources", "test", "candles").stdout == "candles: ok, 1440 of 1440 minutes of BTCUSDT on 2023-12-31\n"
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "says"),
+    [
+        pytest.param(
+            quotes(), 0, "ok, 92 of 92 coins have a quote, the newest of 2024-01-14 19:50:46 UTC\n", id="every coin"
+        ),
+        pytest.param(
+            quotes(without="tron"),
+            0,
+            "warn, 91 of 92 coins have a quote, the newest of 2024-01-14 19:50:46 UTC; "
+            "missing tron: not in the answer\n",
+            id="one missing",
+        ),
+        pytest.param(quotes(price=None), 1, "fail, 0 of 92 coins have a quote; missing aave: no price; ", id="none"),
+    ],
+)
+def test_a_question_says_how_many_coins_answered(run, coingecko, tmp_path, answer, code, says):
+    coingecko.scripts[ROUTE] = [answer]
+    result = run("sources", "test", "coingecko")
+    assert result.exit_code == code
+    assert result.stdout.startswith(f"coingecko: {says}")
+    assert not (tmp_path / "home").exists(), "a question stores nothing"
+
+
+def test_a_source_that_refuses_is_one_line(run, coingecko):
+    coingecko.scripts[ROUTE] = [Answer(429, headers={"Retry-After": "200"})]
+    result = run("sources", "test", "coingecko")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "asked to wait 200 s" in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_as_json(run, coingecko):
+    coingecko.scripts[ROUTE] = [quotes()]
+    (found,) = json.loads(run("sources", "test", "coingecko", "--json").stdout)
+    assert (found["check"], found["status"]) == ("coingecko", "ok")
