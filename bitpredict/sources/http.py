@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode, urljoin, urlsplit
 
 import requests
 import stamina
@@ -15,6 +15,7 @@ import urllib3
 
 from bitpredict.errors import BadSourceDataError, RateLimitedError, SourceUnavailableError
 from bitpredict.observability import SOURCE_ERRORS, SOURCE_REQUESTS, SOURCE_RETRIES
+from bitpredict.sources.connections import Deadline, WatchedAdapter
 
 USER_AGENT = "bitpredict (self-hosted forecasting)"
 LARGEST_BODY = 16_000_000
@@ -29,15 +30,17 @@ class Reply:
     """An answer that arrived whole.
 
     Attributes:
-        status: 200, 304 (only when asked with an etag), 400 or 404.
+        status: 200, 304 (only when asked with an etag or a date), 400 or 404.
         headers: case-insensitive.
         received_at: when the last byte arrived, UTC.
+        url: where redirects led to.
     """
 
     status: int
     headers: Mapping[str, str]
     body: bytes
     received_at: datetime
+    url: str
 
 
 class _AskAgainError(Exception):
@@ -59,7 +62,10 @@ class HttpClient:
         wait_initial, wait_max, wait_jitter: bounds of the exponential back-off between attempts, seconds.
         longest_pause: seconds that a server may ask one call to wait (Retry-After).
         interval: seconds between two requests to the same host.
-        headers: sent with every request, a key for example.
+        headers: sent with every request, a key for example; not to other hosts that redirects lead to.
+        redirects: how many are followed.
+        public_only: connect to public addresses alone, whatever names and redirects say. Proxies of the environment
+            are then not used, since they would connect for us.
     """
 
     def __init__(
@@ -75,6 +81,8 @@ class HttpClient:
         longest_pause: float = 60.0,
         interval: float = 0.02,
         headers: Mapping[str, str] | None = None,
+        redirects: int = 5,
+        public_only: bool = False,
     ) -> None:
         self._source = source
         self._timeout = timeout
@@ -83,8 +91,13 @@ class HttpClient:
         self._waits = {"wait_initial": wait_initial, "wait_max": wait_max, "wait_jitter": wait_jitter}
         self._longest_pause = longest_pause
         self._pace = _Pace(interval)
-        self._session = requests.Session()
-        self._session.headers.update({"User-Agent": USER_AGENT, **(headers or {})})
+        self._redirects = redirects
+        self._session = _Session()
+        for scheme in ("http://", "https://"):
+            self._session.mount(scheme, WatchedAdapter(public_only=public_only))
+        self._session.trust_env = not public_only
+        self._session.headers["User-Agent"] = USER_AGENT
+        self._headers = dict(headers or {})
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))  # shared between threads
 
     def get(
@@ -93,17 +106,19 @@ class HttpClient:
         params: Mapping[str, str | int] | None = None,
         *,
         etag: str = "",
+        last_modified: str = "",
         max_bytes: int = LARGEST_BODY,
     ) -> Reply:
-        """Fetch `url`; with `etag` only when it has changed since.
+        """Fetch `url`; with `etag` or `last_modified`, as an answer named them, only when it has changed since.
 
         Raises:
             RateLimitedError: the source asked for a longer pause than `longest_pause`, or banned this address (418).
-            SourceUnavailableError: it could not be reached, failed in every attempt, or refused.
+            SourceUnavailableError: it could not be reached, failed in every attempt, refused, or redirects too often.
             BadSourceDataError: the answer is larger than `max_bytes`.
         """
         whole_url = f"{url}?{urlencode(params)}" if params else url
-        return self._ask("GET", whole_url, {"If-None-Match": etag} if etag else {}, max_bytes)
+        conditions = {"If-None-Match": etag, "If-Modified-Since": last_modified}
+        return self._ask("GET", whole_url, {name: value for name, value in conditions.items() if value}, max_bytes)
 
     def exists(self, url: str) -> bool:
         """Whether `url` answers 200 to HEAD. Raises as `get` does."""
@@ -126,22 +141,47 @@ class HttpClient:
         raise AssertionError("the loop returns or raises")
 
     def _attempt(self, method: str, url: str, headers: Mapping[str, str], max_bytes: int) -> Reply:
-        self._pace.wait(_host(url))
-        SOURCE_REQUESTS.labels(self._source).inc()
-        until = time.monotonic() + self._deadline
-        try:
-            with self._session.request(method, url, headers=headers, timeout=self._timeout, stream=True) as response:
-                self._check_status(response)
-                body = self._body(response, until, max_bytes)
-                return Reply(response.status_code, response.headers, body, datetime.now(UTC))
-        except (requests.Timeout, urllib3.exceptions.TimeoutError) as error:
-            raise self._failed("timeout", f"no answer within {self._timeout:g} s") from error
-        except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError) as error:
-            raise self._failed("connection", f"the connection failed: {error}") from error
-        except urllib3.exceptions.HTTPError as error:
-            raise self._failed("cut off", f"the answer broke off: {error}") from error
-        except requests.RequestException as error:
-            raise SourceUnavailableError(f"{url}: {error}; check the address") from error
+        with Deadline(self._deadline) as deadline:
+            try:
+                with self._open(method, url, headers) as response:
+                    self._check_status(response)
+                    body = self._body(response, deadline, max_bytes)
+                    return Reply(response.status_code, response.headers, body, datetime.now(UTC), response.url)
+            except (requests.Timeout, urllib3.exceptions.TimeoutError) as error:
+                raise self._failed("timeout", f"no answer within {self._timeout:g} s") from error
+            except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+                raise self._cut_off(deadline) if deadline.over else self._broken(url, error) from error
+
+    def _open(self, method: str, url: str, headers: Mapping[str, str]) -> requests.Response:
+        """The answer's headers, behind its redirects, whose bodies are not read."""
+        place = url
+        for _ in range(self._redirects + 1):
+            self._pace.wait(_host(place))
+            SOURCE_REQUESTS.labels(self._source).inc()
+            own = self._headers if _host(place) == _host(url) else {}  # keys are for nobody else
+            response = self._session.request(
+                method, place, headers={**own, **headers}, timeout=self._timeout, stream=True, allow_redirects=False
+            )
+            if not response.is_redirect:
+                return response
+            response.close()
+            target = response.headers["Location"].encode("latin-1").decode(errors="replace")
+            try:
+                place = urljoin(place, target)
+            except ValueError as error:
+                raise SourceUnavailableError(f"{url}: redirects to {target[:80]!r}; check the address") from error
+        self._count("redirects")
+        raise SourceUnavailableError(f"{url}: redirects more than {self._redirects} times; check the address")
+
+    def _broken(self, url: str, error: Exception) -> Exception:
+        if isinstance(error, requests.ConnectionError | requests.exceptions.ChunkedEncodingError):
+            return self._failed("connection", f"the connection failed: {error}")
+        if isinstance(error, urllib3.exceptions.HTTPError):
+            return self._failed("cut off", f"the answer broke off: {error}")
+        return SourceUnavailableError(f"{url}: {error}; check the address")
+
+    def _cut_off(self, deadline: Deadline) -> _AskAgainError:
+        return self._failed("timeout", f"the answer took longer than {deadline.seconds:g} s")
 
     def _check_status(self, response: requests.Response) -> None:
         status, url = response.status_code, response.url
@@ -165,7 +205,7 @@ class HttpClient:
             f"{url}: refused ({status} {response.reason}): {start!r}; check address and access"
         )
 
-    def _body(self, response: requests.Response, until: float, max_bytes: int) -> bytes:
+    def _body(self, response: requests.Response, deadline: Deadline, max_bytes: int) -> bytes:
         body = bytearray()
         while piece := response.raw.read1(_CHUNK, decode_content=True):
             body += piece
@@ -174,8 +214,10 @@ class HttpClient:
                 raise BadSourceDataError(
                     f"{response.url} is larger than {max_bytes} bytes; this is not the file it should be"
                 )
-            if time.monotonic() > until:
-                raise self._failed("timeout", f"the answer took longer than {self._deadline:g} s")
+            if deadline.over:
+                break
+        if deadline.over:  # also where the answer seems to be whole: without a length its end is that of the connection
+            raise self._cut_off(deadline)
         return bytes(body)
 
     def _hold_back(self, url: str, wait: float | None) -> None:
@@ -196,6 +238,12 @@ class HttpClient:
 
     def _count(self, reason: str) -> None:
         SOURCE_ERRORS.labels(self._source, reason).inc()
+
+
+class _Session(requests.Session):
+    def get_redirect_target(self, resp: requests.Response) -> str | None:  # noqa: ARG002
+        """None: even when it is not to follow redirects, requests would read their bodies whole to prepare for it."""
+        return None
 
 
 class _Pace:

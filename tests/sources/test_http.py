@@ -1,3 +1,4 @@
+import gzip
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -179,3 +180,65 @@ def test_cookies_are_neither_kept_nor_sent(url, client, server):
     http.get(url)
     http.get(url)
     assert all("Cookie" not in request.headers for request in server.asked)
+
+
+def test_a_file_that_has_not_changed_since_a_date_is_not_sent_again(url, client, server):
+    server.scripts[FILE] = [Answer(304)]
+    date = "Fri, 06 Feb 2026 07:12:48 GMT"
+    assert client().get(url, last_modified=date).status == 304
+    assert server.asked[0].headers["If-Modified-Since"] == date
+    assert "If-None-Match" not in server.asked[0].headers
+
+
+def test_redirects_are_followed_to_the_answer(url, client, server):
+    server.scripts["/old"] = [Answer(301, headers={"Location": "/newer"})]
+    server.scripts["/newer"] = [Answer(302, headers={"Location": url})]
+    reply = client().get(f"{server.url}/old")
+    assert (reply.body, reply.url) == (BODY, url)
+
+
+@pytest.mark.parametrize(("redirects", "asked"), [(5, 6), (0, 1)])
+def test_redirects_in_a_circle_end(client, server, redirects, asked):
+    server.routes["/circle"] = lambda _query: Answer(307, headers={"Location": "/circle"})
+    with pytest.raises(SourceUnavailableError, match=f"redirects more than {redirects} times; check the address"):
+        client(redirects=redirects).get(f"{server.url}/circle")
+    assert len(server.paths()) == asked
+
+
+@pytest.mark.parametrize("target", ["ftp://example.com/a", "file:///etc/hostname", "javascript:1", "http://["])
+def test_a_redirect_to_something_else_is_refused(client, server, target):
+    server.scripts["/old"] = [Answer(302, headers={"Location": target})]
+    with pytest.raises(SourceUnavailableError, match="check the address"):
+        client().get(f"{server.url}/old")
+    assert server.paths() == ["/old"]
+
+
+@pytest.mark.usefixtures("url")
+def test_the_body_of_a_redirect_is_not_read(client, server):
+    server.scripts["/old"] = [Answer(302, body=b"x" * 100, headers={"Location": FILE}, drip=0.1)]
+    started = time.monotonic()
+    assert client().get(f"{server.url}/old").body == BODY
+    assert time.monotonic() - started < 2
+
+
+def test_a_key_is_not_told_to_other_hosts(url, client, server):
+    server.scripts["/here"] = [Answer(302, headers={"Location": FILE})]
+    server.scripts["/away"] = [Answer(302, headers={"Location": url.replace("127.0.0.1", "localhost")})]
+    for path in ("/here", "/away"):
+        client(headers={"X-Key": "secret"}).get(f"{server.url}{path}")
+    keys = [(asked.path, asked.headers.get("X-Key")) for asked in server.asked]
+    assert keys == [("/here", "secret"), (FILE, "secret"), ("/away", "secret"), (FILE, None)]
+
+
+def test_a_body_that_unpacks_to_more_than_the_limit_is_refused(client, server):
+    bomb = gzip.compress(b"\0" * 50_000_000)
+    server.scripts["/bomb"] = [Answer(body=bomb, headers={"Content-Encoding": "gzip"})]
+    with pytest.raises(BadSourceDataError, match="larger than 1000000 bytes"):
+        client().get(f"{server.url}/bomb", max_bytes=1_000_000)
+
+
+def test_a_body_that_is_not_packed_as_it_says_is_an_error(client, server):
+    answer = Answer(body=b"no gzip at all", headers={"Content-Encoding": "gzip"})
+    server.scripts["/bad"] = [answer] * 3
+    with pytest.raises(SourceUnavailableError, match="broke off"):
+        client().get(f"{server.url}/bad")

@@ -1,0 +1,136 @@
+"""A server cannot hold a connection open for ever, and names and redirects do not lead to our own network."""
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+import pytest
+
+from bitpredict.errors import SourceUnavailableError
+from bitpredict.sources.connections import is_public
+from tests.support.archive_server import Answer
+
+
+@pytest.mark.parametrize("address", ["8.8.8.8", "151.101.1.69", "2606:4700::6810:84e5", "64:ff9b::808:808"])
+def test_addresses_of_the_internet(address):
+    assert is_public(address)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("127.0.0.1", "127.9.9.9", "0.0.0.1", "10.0.0.1", "172.16.5.4", "192.168.1.1", "169.254.169.254"),
+        *("100.64.0.1", "192.0.2.1", "198.18.0.1", "224.0.0.1", "240.0.0.1", "255.255.255.255"),
+        *("::", "::1", "fe80::1", "fe80::1%eth0", "fc00::1", "fd12:3456::1", "ff02::1", "2001:db8::1"),
+        *("::ffff:127.0.0.1", "::ffff:10.0.0.1", "2002:7f00:1::", "64:ff9b::7f00:1", "64:ff9b::a9fe:a9fe"),
+    ],
+)
+def test_addresses_of_our_own_network(address):
+    assert not is_public(address)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "2130706433", "127.1", "0x7f000001"])
+def test_this_machine_is_not_asked_under_any_name(server, client, host):
+    server.files["/secret"] = b"secret"
+    address = f"{server.url.replace('127.0.0.1', host)}/secret"
+    with pytest.raises(SourceUnavailableError, match="which is no public address; it is asked only where"):
+        client(public_only=True).get(address)
+    assert server.asked == []
+
+
+def test_a_redirect_to_a_private_address_is_refused(server, client, monkeypatch):
+    """The first hop is allowed here as if it were public; its redirect names another address of this machine."""
+    monkeypatch.setattr("bitpredict.sources.connections.is_public", lambda address: address == "127.0.0.1")
+    server.scripts["/old"] = [Answer(302, headers={"Location": server.url.replace("127.0.0.1", "127.0.0.2")})]
+    with pytest.raises(SourceUnavailableError, match=r"is at 127\.0\.0\.2"):
+        client(public_only=True).get(f"{server.url}/old")
+    assert server.paths() == ["/old"]
+
+
+def test_a_name_that_changes_its_address_between_look_up_and_connection_is_refused(server, client, monkeypatch):
+    looked_up = socket.getaddrinfo
+    answers = [[(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("8.8.8.8", 80))]]
+
+    def rebinding(*arguments, **options):
+        return answers.pop() if answers else looked_up(*arguments, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", rebinding)
+    with pytest.raises(SourceUnavailableError, match=r"is at 127\.0\.0\.1"):
+        client(public_only=True).get(f"{server.url.replace('127.0.0.1', 'localhost')}/secret")
+    assert not answers
+    assert server.asked == []
+
+
+def test_the_environments_proxies_are_not_used_for_public_addresses_only(server, client, monkeypatch):
+    monkeypatch.setenv("http_proxy", server.url)
+    with pytest.raises(SourceUnavailableError, match="no public address"):
+        client(public_only=True).get("http://127.0.0.3/")
+    assert server.asked == []
+
+
+@contextmanager
+def talking(say: Callable[[socket.socket], None]) -> Iterator[str]:
+    """A server that does to every connection what `say` does."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    ended = threading.Event()
+
+    def serve() -> None:
+        while not ended.is_set():
+            with suppress(OSError):
+                connection = listener.accept()[0]
+                threading.Thread(target=_talk, args=(say, connection), daemon=True).start()
+
+    threading.Thread(target=serve, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}/"
+    finally:
+        ended.set()
+        listener.close()
+
+
+def _talk(say: Callable[[socket.socket], None], connection: socket.socket) -> None:
+    with connection, suppress(OSError):
+        connection.recv(65_536)
+        say(connection)
+
+
+def drip(start: bytes, piece: bytes) -> Callable[[socket.socket], None]:
+    def say(connection: socket.socket) -> None:
+        connection.sendall(start)
+        for _ in range(1_000):
+            connection.sendall(piece)
+            time.sleep(0.02)
+
+    return say
+
+
+@pytest.mark.parametrize(
+    "say",
+    [
+        pytest.param(drip(b"", b"H"), id="the status line never ends"),
+        pytest.param(drip(b"HTTP/1.1 200 OK\r\n", b"X"), id="a header never ends"),
+        pytest.param(drip(b"HTTP/1.1 200 OK\r\n", b"X: y\r\n"), id="headers never end"),
+        pytest.param(drip(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n", b"x"), id="the body drips"),
+        pytest.param(drip(b"HTTP/1.1 200 OK\r\n\r\n", b"x"), id="a body without a length drips"),
+        pytest.param(drip(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;", b"x"), id="a chunk never starts"),
+        pytest.param(drip(b"HTTP/1.1 302 Found\r\nLocation: /\r\n", b"X: y\r\n"), id="a redirect's headers never end"),
+        pytest.param(lambda _connection: time.sleep(5), id="it says nothing"),
+    ],
+)
+def test_a_server_that_is_never_done_is_left_at_the_deadline(client, say):
+    with talking(say) as url:
+        started = time.monotonic()
+        with pytest.raises(SourceUnavailableError, match=r"took longer than 0\.3 s|no answer within"):
+            client(timeout=0.25, deadline=0.3, attempts=1).get(url)
+        assert time.monotonic() - started < 1
+
+
+def test_a_connection_is_used_again_after_its_deadline_has_passed(server, client):
+    server.files["/a"] = b"a"
+    quick = client(deadline=0.2)
+    for _ in range(3):
+        assert quick.get(f"{server.url}/a").body == b"a"
+        time.sleep(0.15)
+    assert threading.active_count() < 50
