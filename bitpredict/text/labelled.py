@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from bitpredict.errors import ModelError
 from bitpredict.text.model import CLASSES, Labels
@@ -21,6 +22,10 @@ class Labelled:
 
     texts: tuple[str, ...]
     labels: Labels
+
+    def take(self, rows: npt.NDArray[np.intp]) -> "Labelled":
+        """The given rows, in the given order."""
+        return Labelled(tuple(self.texts[row] for row in rows), self.labels[rows])
 
 
 def read_labelled(path: Path, text_column: str = "text", label_column: str = "label") -> Labelled:
