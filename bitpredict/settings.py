@@ -9,6 +9,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from bitpredict.errors import SettingsError
+from bitpredict.market.coins import COINS_FILE
 from bitpredict.market.symbols import parse_symbol
 from bitpredict.market.time import utc
 
@@ -145,6 +146,16 @@ class Settings(BaseSettings):
         if self.coingecko_url:
             return self.coingecko_url
         return "https://pro-api.coingecko.com" if self.coingecko_plan == "pro" else "https://api.coingecko.com"
+
+    @property
+    def coins_file(self) -> Path:
+        """The list of coins: the user's own below home once there is one, otherwise the shipped one."""
+        return self.own_coins_file if self.own_coins_file.exists() else COINS_FILE
+
+    @property
+    def own_coins_file(self) -> Path:
+        """Where `bitpredict coins` keeps the user's list."""
+        return self.home / "coins.csv"
 
     @property
     def storage_options(self) -> dict[str, str]:

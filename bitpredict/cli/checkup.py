@@ -21,7 +21,13 @@ OPTIONAL_PARTS = {
     "dashboard": (("streamlit",), "the dashboard"),
     "network": (("tensorflow-cpu", "tensorflow"), "training the network; serving it works without"),
 }
-_IN_FORCE = {"database_url": "database", "lake_url": "lake", "mlflow_uri": "mlflow", "archive_url": "archive"}
+_IN_FORCE = {
+    "database_url": "database",
+    "lake_url": "lake",
+    "mlflow_uri": "mlflow",
+    "archive_url": "archive",
+    "coingecko_url": "coingecko",
+}
 _PASSWORD = re.compile(r"(?<=://)([^/@:\s]*):\S*@")
 
 

@@ -49,7 +49,7 @@ def _ask_for_quotes(settings: Settings) -> Finding:
     from bitpredict.market.coins import read_coins
     from bitpredict.sources.coingecko import CoinGecko
 
-    coins = [coin.coin_id for coin in read_coins()]
+    coins = [coin.coin_id for coin in read_coins(settings.coins_file)]
     found = CoinGecko.from_settings(settings).markets(coins)
     detail = f"{len(found.quotes)} of {len(coins)} coins have a quote"
     if len(found.quotes):

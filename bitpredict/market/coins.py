@@ -6,12 +6,16 @@ contract) and tokens that trade on hardly any market but their issuer's.
 
 import csv
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from bitpredict.errors import ContractError
 
 COINS_FILE = Path(__file__).with_name("coins.csv")
+
+LONGEST_SYMBOL, LONGEST_NAME = 40, 120
+"""Characters that the database's columns hold."""
 
 _HEADER = ["coin_id", "symbol", "name"]
 _ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
@@ -30,22 +34,48 @@ def read_coins(file: Path = COINS_FILE) -> tuple[Coin, ...]:
     """The coins of a list, ordered by id.
 
     Raises:
+        OSError: the file cannot be read.
         ContractError: a line is not `coin_id,symbol,name`, an id is malformed or there twice, or the list is empty.
     """
-    with file.open(newline="", encoding="utf-8") as lines:
-        rows = list(csv.reader(lines))
+    try:
+        with file.open(newline="", encoding="utf-8") as lines:
+            rows = list(csv.reader(lines))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ContractError(f"{file} is no CSV file in UTF-8 ({error})") from error
     if not rows or rows[0] != _HEADER:
         raise ContractError(f"{file}: the first line must be {','.join(_HEADER)}")
     coins: dict[str, Coin] = {}
     for number, row in enumerate(rows[1:], start=2):
-        if len(row) != len(_HEADER) or not all(row):
+        if len(row) != len(_HEADER):
             raise ContractError(f"{file}, line {number}: {','.join(row)!r} is not {','.join(_HEADER)}")
-        coin = Coin(*row)
-        if not _ID.fullmatch(coin.coin_id):
-            raise ContractError(f"{file}, line {number}: {coin.coin_id!r} is no id; write it as CoinGecko does")
+        try:
+            coin = checked(Coin(*row))
+        except ContractError as error:
+            raise ContractError(f"{file}, line {number}: {error}") from error
         if coin.coin_id in coins:
             raise ContractError(f"{file}, line {number}: {coin.coin_id} is there twice")
         coins[coin.coin_id] = coin
     if not coins:
         raise ContractError(f"{file} names no coin")
     return tuple(coins[coin_id] for coin_id in sorted(coins))
+
+
+def checked(coin: Coin) -> Coin:
+    """The coin as it is. Raises ContractError if its id is malformed, or symbol or name are empty or too long."""
+    if not _ID.fullmatch(coin.coin_id):
+        raise ContractError(f"{coin.coin_id!r} is no id; write it as CoinGecko does, for example bitcoin")
+    for what, text, longest in (("symbol", coin.symbol, LONGEST_SYMBOL), ("name", coin.name, LONGEST_NAME)):
+        if not (0 < len(text) <= longest and text.isprintable() and text.strip() == text):
+            raise ContractError(f"{coin.coin_id}: {text!r} is no {what}; write 1 to {longest} printable characters")
+    return coin
+
+
+def write_coins(file: Path, coins: Iterable[Coin]) -> None:
+    """Make `coins` the whole list; readers see the old one or the new one. Raises OSError if it cannot be written."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    beside = file.with_suffix(".new")
+    with beside.open("w", newline="", encoding="utf-8") as lines:
+        writer = csv.writer(lines, lineterminator="\n")
+        writer.writerow(_HEADER)
+        writer.writerows((coin.coin_id, coin.symbol, coin.name) for coin in sorted(coins, key=lambda c: c.coin_id))
+    beside.replace(file)

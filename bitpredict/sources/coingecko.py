@@ -110,6 +110,7 @@ class CoinGecko:
             SOURCE_REJECTED_ROWS.labels(SOURCE, reason).inc(times)
         rows.sort(key=itemgetter("coin_id"))
         quotes = pd.DataFrame(rows, columns=QUOTE_COLUMNS)
+        quotes["known_at"] = received_at  # several answers are known together, when the last one is there
         return Markets(_typed(quotes), dict(sorted(missing.items())), dict(+oddities), received_at)
 
     def _ask(self, route: str, params: Mapping[str, str | int]) -> tuple[Reply, Any]:
@@ -212,7 +213,6 @@ def _quote(coin: str, item: Mapping[str, Any], received_at: datetime, oddities: 
         "price": price,
         **dict(_amounts(item, oddities)),
         "market_cap_rank": _rank(item.get("market_cap_rank"), oddities),
-        "known_at": received_at,
     }
 
 

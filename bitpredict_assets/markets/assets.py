@@ -27,7 +27,7 @@ def coin_markets(context: dg.AssetExecutionContext, platform: Platform) -> None:
     is there already."""
     from bitpredict.sources.coingecko import SOURCE, CoinGecko
 
-    coins = read_coins()
+    coins = read_coins(platform.settings.coins_file)
     found = CoinGecko.from_settings(platform.settings).markets([coin.coin_id for coin in coins])
     succeeded = f"{len(found.quotes)} of {len(coins)}"
     if found.quotes.empty:

@@ -31,7 +31,7 @@ def coin_market_checks(platform: Platform) -> Iterable[dg.AssetCheckResult]:
     """Of the coins of the list by what is stored, so that a source that has fallen silent is seen too."""
     now = pd.Timestamp(datetime.now(UTC))
     stored = newest_quotes(platform.engine).set_index("coin_id")
-    listed = stored.reindex([coin.coin_id for coin in read_coins()])
+    listed = stored.reindex([coin.coin_id for coin in read_coins(platform.settings.coins_file)])
     seen = listed["last_seen"]
     missing = {coin: "never" if pd.isna(last) else last.isoformat() for coin, last in seen[seen != seen.max()].items()}
     yield dg.AssetCheckResult(

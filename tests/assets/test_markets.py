@@ -132,3 +132,13 @@ def test_a_source_that_fails_makes_a_failed_run_and_changes_nothing(sent, says, 
     assert says in ran.failures["coin_markets"]
     assert ran.materialized == {}
     assert newest_quotes(engine).equals(before)
+
+
+def test_the_users_own_list_is_what_is_asked_for(coingecko, settings):
+    settings.home.mkdir()
+    settings.own_coins_file.write_text("coin_id,symbol,name\nbitcoin,BTC,Bitcoin\nxyz,XYZ,Unknown\n")
+    coingecko.scripts[ROUTE] = [answer(datetime.now(UTC))]
+    ran = run_job("markets")
+    assert coingecko.asked[0].query["ids"] == "bitcoin,xyz"
+    assert ran.metadata("coin_markets")["coins"] == "1 of 2"
+    assert ran.check_metadata("every_coin_told")["coins"] == "1 of 2"

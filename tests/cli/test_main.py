@@ -20,6 +20,7 @@ COMMANDS = (
     "doctor",
     "db",
     "sources",
+    "coins",
     "collect",
     "replay",
     "predict",

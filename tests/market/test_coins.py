@@ -3,7 +3,7 @@
 import pytest
 
 from bitpredict.errors import ContractError
-from bitpredict.market.coins import Coin, read_coins
+from bitpredict.market.coins import Coin, read_coins, write_coins
 
 
 def test_the_shipped_list():
@@ -26,8 +26,12 @@ def test_a_list_is_ordered_by_id(tmp_path):
         pytest.param("id,symbol,name\n", "first line must be", id="another header"),
         pytest.param("coin_id,symbol,name\n", "names no coin", id="no coin"),
         pytest.param("coin_id,symbol,name\nbitcoin,BTC\n", "line 2: 'bitcoin,BTC' is not", id="too short"),
-        pytest.param("coin_id,symbol,name\nbitcoin,,Bitcoin\n", "line 2", id="nothing in a column"),
+        pytest.param(
+            "coin_id,symbol,name\nbitcoin,,Bitcoin\n", "line 2: bitcoin: '' is no symbol", id="nothing in a column"
+        ),
         pytest.param("coin_id,symbol,name\na,A,A\nBit coin,B,B\n", "line 3: 'Bit coin' is no id", id="malformed id"),
+        pytest.param(f"coin_id,symbol,name\na,{'A' * 41},A\n", "no symbol; write 1 to 40", id="symbol too long"),
+        pytest.param("coin_id,symbol,name\na,A,A\u202eB\n", "no name; write 1 to 120", id="unprintable name"),
         pytest.param("coin_id,symbol,name\na,A,A\na,A,A\n", "line 3: a is there twice", id="twice"),
     ],
 )
@@ -36,3 +40,17 @@ def test_lines_that_are_refused(tmp_path, content, says):
     file.write_text(content)
     with pytest.raises(ContractError, match=says):
         read_coins(file)
+
+
+def test_a_file_that_is_no_text_is_refused(tmp_path):
+    file = tmp_path / "coins.csv"
+    file.write_bytes(b"coin_id,symbol,name\n\xff\xfe,A,A\n")
+    with pytest.raises(ContractError, match="is no CSV file in UTF-8"):
+        read_coins(file)
+
+
+def test_what_is_written_is_read_again(tmp_path):
+    coins = (Coin("a", "A", 'The "first", they say'), Coin("b", "B", "Ünïcode"))
+    write_coins(tmp_path / "new" / "coins.csv", reversed(coins))
+    assert read_coins(tmp_path / "new" / "coins.csv") == coins
+    assert [file.name for file in (tmp_path / "new").iterdir()] == ["coins.csv"]

@@ -77,6 +77,7 @@ def test_more_coins_than_one_answer_holds_are_asked_for_in_pages(server, client)
     found = CoinGecko(server.url, client()).markets(coins)
     assert found.quotes["coin_id"].tolist() == coins
     assert [len(request.query["ids"].split(",")) for request in server.asked] == [250, 250, 1]
+    assert set(found.quotes["known_at"]) == {found.received_at}
 
 
 @pytest.mark.parametrize(
