@@ -201,3 +201,38 @@ price_data_real = Table(
     Column("provenance", String(40), nullable=False, comment="observed, repaired or simulated"),
     Column("known_at", UtcDateTime, nullable=False, comment="receipt of the answer; could not be used before"),
 )
+
+crypto_news = Table(
+    "crypto_news",
+    metadata,
+    Column("article_id", String(32), primary_key=True, comment="hash of the canonical address"),
+    Column("source", String(60), nullable=False, comment="name of the feed that showed it first"),
+    Column("entry_id", String(32), nullable=False, comment="hash of what that feed calls it"),
+    Column("url", Text, nullable=False, comment="canonical address"),
+    Column("language", String(10), nullable=False, comment="of the feed, as the list of feeds says"),
+    Column("title", Text, nullable=False, comment="plain text"),
+    Column("summary", Text, nullable=False, comment="plain text, may be empty"),
+    Column("published_at", UtcDateTime, comment="as the feed says; null where that cannot be true"),
+    Column("dated", String(20), nullable=False, comment="said, no zone, missing, unreadable, future or too old"),
+    Column("first_seen_at", UtcDateTime, nullable=False, comment="receipt of the feed; could not be used before"),
+    Column("duplicate_of", String(32), comment="article of another feed that told the same before"),
+    Column("provenance", String(40), nullable=False, comment="observed or simulated"),
+    Index("ix_crypto_news_first_seen_at", "first_seen_at"),
+    Index("ix_crypto_news_entry", "source", "entry_id"),
+)
+
+news_feeds = Table(
+    "news_feeds",
+    metadata,
+    Column("source", String(60), primary_key=True, comment="name in the list of feeds"),
+    Column("address", Text, nullable=False, comment="that was asked; with another one the state starts anew"),
+    Column("etag", String(300), nullable=False, comment="of the newest answer, may be empty"),
+    Column("last_modified", String(100), nullable=False, comment="of the newest answer, may be empty"),
+    Column("asked_at", UtcDateTime, nullable=False),
+    Column("answered_at", UtcDateTime, comment="newest answer that was a feed, or told that nothing is new"),
+    Column("articles", Integer, nullable=False, comment="in the newest answer that was a feed"),
+    Column("rejected", Integer, nullable=False, comment="entries of it that are no articles"),
+    Column("failures", Integer, nullable=False, comment="in a row"),
+    Column("resting_until", UtcDateTime, comment="after many failures it is not asked before"),
+    Column("problem", Text, comment="what was wrong the last time; null where nothing was"),
+)
