@@ -14,6 +14,7 @@ from bitpredict.market.symbols import parse_symbol
 from bitpredict.market.time import utc
 
 Market = Literal["sample", "archive", "binance", "coinbase", "simulated"]
+SentimentName = Literal["linear", "finbert", "vader", "vader-plain", "textblob"]
 
 SAMPLE_FOLDER = Path(__file__).resolve().parent.parent / "sample"
 SAMPLE_START, SAMPLE_END = date(2023, 11, 1), date(2024, 1, 1)
@@ -39,6 +40,9 @@ class Settings(BaseSettings):
         stream_min_messages, stream_max_age_seconds: when waiting messages are worth a run of Dagster's: so many, or the
             oldest is so old.
         stream_bite_messages: how many one tick of a sensor takes at most, as after a pause.
+        sentiment_models: who is asked what a text says, in this order, until one finds something in it; those that are
+            not there (nothing trained, nothing downloaded) are passed over.
+        finbert_folder: where FinBERT's network and tokens are; by default below home, where the command puts them.
         webserver_port, dashboard_port: where `bitpredict up` serves Dagster's web pages and the dashboard.
         collector_port, predictor_port: where these serve /healthz, /readyz and /metrics; replays take the ports after.
     """
@@ -90,6 +94,9 @@ class Settings(BaseSettings):
     coinbase_url: str = "wss://advanced-trade-ws.coinbase.com"
     binance_stream_url: str = "wss://stream.binance.com:9443"
 
+    sentiment_models: Annotated[tuple[SentimentName, ...], NoDecode] = ("linear", "finbert", "vader", "textblob")
+    finbert_folder: Path | None = None
+
     webserver_port: int = Field(default=3000, ge=1, le=65535)
     dashboard_port: int = Field(default=8501, ge=1, le=65535)
     collector_port: int = Field(default=9100, ge=1, le=65535)
@@ -107,6 +114,14 @@ class Settings(BaseSettings):
         if not isinstance(names, (list, tuple)) or not names:
             raise ValueError("name at least one symbol, separated by commas, for example BTCUSDT,ETHUSDT")
         return tuple(dict.fromkeys(parse_symbol(str(name)) for name in names))
+
+    @field_validator("sentiment_models", mode="before")
+    @classmethod
+    def _split_models(cls, value: object) -> object:
+        names = [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+        if not isinstance(names, (list, tuple)) or not names or len(set(names)) < len(names):
+            raise ValueError("name at least one sentiment model and each once, for example linear,vader,textblob")
+        return tuple(names)
 
     @cached_property
     def database(self) -> str:
@@ -132,6 +147,16 @@ class Settings(BaseSettings):
     def models(self) -> Path:
         """The model store's folder."""
         return self.home / "models"
+
+    @property
+    def finbert(self) -> Path:
+        """The folder of FinBERT's network and tokens."""
+        return self.finbert_folder or self.home / "sentiment" / "finbert"
+
+    @property
+    def linear_sentiment(self) -> Path:
+        """The file of the trained sentiment classifier."""
+        return self.home / "sentiment" / "linear.npz"
 
     @cached_property
     def archive(self) -> str:

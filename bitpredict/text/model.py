@@ -15,6 +15,7 @@ Labels = npt.NDArray[np.int8]
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 Names = npt.NDArray[np.object_]
+Row = tuple[int, float, list[float], bool, str, str]
 
 NEGATIVE, NEUTRAL, POSITIVE = -1, 0, 1
 CLASSES = ("negative", "neutral", "positive")
@@ -60,6 +61,24 @@ class Sentiments:
         for name, column in columns.items():
             column[rows] = getattr(by, name)
         return Sentiments(**columns)
+
+    def rows(self) -> list[Row]:
+        """Each text's answer as plain values, in the order of the attributes."""
+        columns = [getattr(self, name).tolist() for name in self.__dataclass_fields__]
+        return list(zip(*columns, strict=True))
+
+    @classmethod
+    def from_rows(cls, rows: Sequence[Row]) -> "Sentiments":
+        """What `rows` was made of."""
+        label, score, probabilities, found, model, version = zip(*rows, strict=True) if rows else ((),) * 6
+        return cls(
+            np.array(label, np.int8),
+            np.array(score, np.float64),
+            np.array(probabilities, np.float64).reshape(-1, len(CLASSES)),
+            np.array(found, np.bool_),
+            np.array(model, object),
+            np.array(version, object),
+        )
 
 
 class SentimentModel(Protocol):
