@@ -47,6 +47,19 @@ def write_quotes(engine: Engine, coins: Iterable[Coin], quotes: pd.DataFrame, *,
     return QuotesWritten(inserted, len(quotes) - inserted)
 
 
+def write_history(engine: Engine, quotes: pd.DataFrame, *, source: str) -> QuotesWritten:
+    """Write past quotes of coins that are there already; a quote that is there keeps its row. What is known of the
+    coins themselves stays: the past says nothing of when they were last seen.
+
+    Raises:
+        ContractError: a quote does not fit the table. Nothing was written.
+        StorageError: the database cannot be written, or a coin is not there. Nothing was written.
+    """
+    with writing(engine) as connection:
+        inserted = insert_new(connection, price_data_real, quotes.assign(source=source, provenance=OBSERVED))
+    return QuotesWritten(inserted, len(quotes) - inserted)
+
+
 def read_coins_seen(engine: Engine) -> pd.DataFrame:
     """Rows of `schema.crypto_assets`, ordered by coin."""
     with reading(engine) as connection:

@@ -9,7 +9,8 @@ import pytest
 from bitpredict.errors import BadSourceDataError, RateLimitedError, SourceUnavailableError
 from bitpredict.market.coins import read_coins
 from bitpredict.settings import Settings
-from bitpredict.sources.coingecko import QUOTE_COLUMNS, CoinGecko, Markets
+from bitpredict.sources.coingecko import CoinGecko, Markets
+from bitpredict.sources.coingecko_quotes import QUOTE_COLUMNS
 from tests.support.archive_server import Answer
 
 MARKETS = "/api/v3/coins/markets"

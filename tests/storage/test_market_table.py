@@ -8,16 +8,14 @@ from sqlalchemy import inspect, text
 
 from bitpredict.errors import ContractError, StorageError
 from bitpredict.market.coins import Coin
-from bitpredict.storage.database import writing
 from bitpredict.storage.market_table import (
     newest_query,
     newest_quotes,
     read_coins_seen,
     read_quotes,
+    write_history,
     write_quotes,
 )
-from bitpredict.storage.schema import price_data_real
-from bitpredict.storage.upserts import insert_new
 
 T = datetime(2024, 1, 14, 19, 50, 46, 756_000, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -146,9 +144,23 @@ def test_what_does_not_fit_is_refused_and_nothing_is_written(engine, frame, says
 
 
 def test_a_quote_belongs_to_a_coin(engine):
-    orphan = quotes(("bitcoin", T, 1.0)).assign(source="here", provenance="observed")
-    with pytest.raises(StorageError), writing(engine) as connection:
-        insert_new(connection, price_data_real, orphan)
+    with pytest.raises(StorageError):
+        write_history(engine, quotes(("bitcoin", T, 1.0)), source="here")
+    assert newest_quotes(engine).empty
+
+
+def test_the_past_comes_beside_what_is_there_and_changes_no_coin(engine):
+    write_quotes(engine, COINS, quotes(("bitcoin", T, 2.0), known_at=T), source="here")
+    before = read_coins_seen(engine)
+    past = quotes(("bitcoin", T - MINUTE, 1.0), ("bitcoin", T, 9.0), known_at=T + 60 * MINUTE, rank=None)
+    written = write_history(engine, past, source="there")
+    assert (written.inserted, written.already_there) == (1, 1)
+    found = read_quotes(engine, "bitcoin", T - MINUTE, T + MINUTE)
+    assert found[["price", "source", "known_at"]].values.tolist() == [
+        [1.0, "there", T + 60 * MINUTE],
+        [2.0, "here", T],
+    ]
+    assert read_coins_seen(engine).equals(before)
 
 
 def plan(engine, statement: str) -> str:
@@ -162,8 +174,7 @@ def many_quotes(engine, minutes: int) -> None:
     frame = quotes(*((coin.coin_id, T + minute * MINUTE, 1.0 + minute) for coin in COINS for minute in range(minutes)))
     one = frame.drop_duplicates("coin_id")
     write_quotes(engine, COINS, one, source="here")
-    with writing(engine) as connection:
-        insert_new(connection, price_data_real, frame.assign(source="here", provenance="observed"))
+    write_history(engine, frame, source="here")
     with engine.begin() as connection:
         connection.execute(text("ANALYZE"))
 

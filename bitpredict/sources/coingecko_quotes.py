@@ -1,0 +1,161 @@
+"""What CoinGecko's answers say, row by row: which of it can be believed, and why the rest cannot."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pandas as pd
+
+CLOCK_TOLERANCE = timedelta(minutes=2)
+SMALLEST, LARGEST = 1e-20, 1e13
+"""Dollars: what is outside is no price of a coin, and no decimal column could hold it."""
+
+_AMOUNTS = ("market_cap", "total_volume", "high_24h", "low_24h", "circulating_supply")
+_DECIMAL = re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,40})?([eE][-+]?[0-9]{1,3})?")
+_LATEST = 32_503_680_000_000
+"""Milliseconds of the year 3000."""
+
+QUOTE_COLUMNS = ["coin_id", "observed_at", "price", *_AMOUNTS, "market_cap_rank", "known_at"]
+
+
+def table(rows: list[dict[str, Any]], *, known_at: datetime) -> pd.DataFrame:
+    """Rows of `current` or `chart` with the columns of `QUOTE_COLUMNS` in their types; what a row lacks is null."""
+    quotes = pd.DataFrame(rows, columns=QUOTE_COLUMNS)
+    moments = pd.to_datetime(quotes["observed_at"], utc=True).dt.as_unit("us")
+    numbers = {name: quotes[name].astype("float64") for name in ("price", *_AMOUNTS)}
+    ranks = quotes["market_cap_rank"].astype("Int64")
+    known = pd.Series(known_at, index=quotes.index, dtype="datetime64[us, UTC]")
+    return quotes.assign(observed_at=moments, **numbers, market_cap_rank=ranks, known_at=known)
+
+
+def chart(
+    answer: Mapping[str, Any], coin: str, start: datetime, end: datetime, oddities: Counter[str]
+) -> list[dict[str, Any]]:
+    """The believable quotes of a chart within [start, end), ordered by time, each time once."""
+    amounts = {name: _by_time(answer.get(f"{name}s")) for name in ("market_cap", "total_volume")}
+    rows: dict[datetime, dict[str, Any]] = {}
+    for point in answer["prices"]:
+        moment, price = _point(point)
+        if moment is None or price is None or not SMALLEST <= price <= LARGEST:
+            oddities["point without a believable price"] += 1
+        elif not start <= moment < end:
+            oddities["point outside the range"] += 1
+        elif moment in rows:
+            oddities["time told twice"] += 1
+        else:
+            told = {name: values.get(moment) for name, values in amounts.items()}
+            rows[moment] = {"coin_id": coin, "observed_at": moment, "price": price, **told}
+    return [rows[moment] for moment in sorted(rows)]
+
+
+def _by_time(points: Any) -> dict[datetime, float]:
+    pairs = map(_point, points if isinstance(points, list) else [])
+    return {moment: value for moment, value in pairs if moment is not None and value is not None and value >= 0}
+
+
+def _point(sent: Any) -> tuple[datetime | None, float | None]:
+    """The time (milliseconds) and value of a chart's point; None for what is neither."""
+    if not isinstance(sent, list) or len(sent) != 2:
+        return None, None
+    milliseconds = _number(sent[0])
+    if milliseconds is None or not 0 <= milliseconds <= _LATEST:
+        return None, None
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=milliseconds), _number(sent[1])
+
+
+def current(
+    answer: list[Any], asked: Sequence[str], received_at: datetime, oddities: Counter[str]
+) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """The believable quotes of a markets answer, and why each other coin that was asked for has none."""
+    wanted = set(asked)
+    told: dict[str, list[dict[str, Any]]] = {}
+    why: dict[str, str] = {}
+    for item in answer:
+        coin = item.get("id") if isinstance(item, dict) else None
+        if not isinstance(coin, str):
+            oddities["row without a coin"] += 1
+        elif coin not in wanted:
+            oddities["coin not asked for"] += 1
+        else:
+            try:
+                quote = _quote(coin, item, received_at, oddities)
+                told.setdefault(coin, []).append(quote)
+            except _UnusableError as unusable:
+                why[coin] = str(unusable)
+    quotes = []
+    for coin, several in told.items():
+        latest = max(quote["observed_at"] for quote in several)
+        newest = [quote for quote in several if quote["observed_at"] == latest]
+        oddities["coin told twice"] += len(several) - 1
+        if len({quote["price"] for quote in newest}) > 1:
+            why[coin] = "two prices at the same time"
+        else:
+            why.pop(coin, None)
+            quotes.append(newest[0])
+    missing = {coin: why.get(coin, "not in the answer") for coin in wanted - {quote["coin_id"] for quote in quotes}}
+    return quotes, missing
+
+
+class _UnusableError(Exception):
+    """Why a coin's row is no quote."""
+
+
+def _quote(coin: str, item: Mapping[str, Any], received_at: datetime, oddities: Counter[str]) -> dict[str, Any]:
+    if item.get("current_price") is None:
+        raise _UnusableError("no price")
+    price = _number(item["current_price"])
+    if price is None or not SMALLEST <= price <= LARGEST:
+        raise _UnusableError(f"no believable price: {str(item['current_price'])[:40]!r}")
+    observed_at = _instant(item.get("last_updated"))
+    if observed_at is None:
+        raise _UnusableError(f"no time of observation: {str(item.get('last_updated'))[:40]!r}")
+    if observed_at > received_at + CLOCK_TOLERANCE:
+        raise _UnusableError(f"observed in the future: {observed_at.isoformat()}")
+    return {
+        "coin_id": coin,
+        "observed_at": observed_at,
+        "price": price,
+        **dict(_amounts(item, oddities)),
+        "market_cap_rank": _rank(item.get("market_cap_rank"), oddities),
+    }
+
+
+def _amounts(item: Mapping[str, Any], oddities: Counter[str]) -> Iterator[tuple[str, float | None]]:
+    for name in _AMOUNTS:
+        value = _number(item.get(name))
+        if item.get(name) is not None and (value is None or value < 0):
+            oddities[f"unusable {name}"] += 1
+            value = None
+        yield name, value
+
+
+def _rank(sent: Any, oddities: Counter[str]) -> int | None:
+    rank = _number(sent)
+    if rank is not None and rank.is_integer() and 0 < rank < 1_000_000:
+        return int(rank)
+    oddities["unusable market_cap_rank"] += sent is not None
+    return None
+
+
+def _number(sent: Any) -> float | None:
+    """A finite number, also one that was sent as text; None for anything else."""
+    if isinstance(sent, bool) or not isinstance(sent, (int, float, str)):
+        return None
+    if isinstance(sent, str) and not _DECIMAL.fullmatch(sent):
+        return None
+    try:
+        value = float(sent)
+    except OverflowError:
+        return None
+    return value if abs(value) < float("inf") else None
+
+
+def _instant(sent: Any) -> datetime | None:
+    """An instant with a zone; None for anything else, a time without one included."""
+    try:
+        moment = datetime.fromisoformat(sent)
+        return None if moment.tzinfo is None else moment.astimezone(UTC)
+    except (TypeError, ValueError, OverflowError):
+        return None
