@@ -30,6 +30,10 @@ streamed = dg.DailyPartitionsDefinition(
 """Days of what the live lane brings, whatever the batch market's calendar is: open-ended."""
 
 
+quoted = dg.DailyPartitionsDefinition(start_date=utc(date(2013, 4, 28)), end_offset=1)
+"""Days of CoinGecko's charts, from its first one on: open-ended."""
+
+
 def reaching_back(days: int) -> dg.TimeWindowPartitionMapping:
     """A day together with the `days` before it."""
     return dg.TimeWindowPartitionMapping(start_offset=-days)

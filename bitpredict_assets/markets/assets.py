@@ -1,11 +1,16 @@
 """Quotes of the reviewed coins: who answered, who did not, and why."""
 
+from collections import Counter
+
 import dagster as dg
+import pandas as pd
+import pyarrow as pa
 
 from bitpredict.market.coins import read_coins
-from bitpredict.storage.market_table import newest_quotes, write_quotes
-from bitpredict_assets.describe import OWNERS, database_columns, preview
+from bitpredict.storage.market_table import newest_quotes, read_coins_seen, write_history, write_quotes
+from bitpredict_assets.describe import OWNERS, count_rows_by_day, database_columns, preview, show
 from bitpredict_assets.freshness import quotes_late
+from bitpredict_assets.partitions import quoted
 from bitpredict_assets.resources import Platform
 
 _SHOWN = ["symbol", "name", "market_cap_rank", "price", "observed_at", "known_at", "provenance"]
@@ -49,5 +54,55 @@ def coin_markets(context: dg.AssetExecutionContext, platform: Platform) -> None:
             "received": dg.TimestampMetadataValue(found.received_at.timestamp()),
             "source": f"{SOURCE}, {platform.settings.coingecko}",
             "preview": preview(newest[_SHOWN]),
+        }
+    )
+
+
+@dg.asset(
+    group_name="markets",
+    partitions_def=quoted,
+    deps=["coin_markets"],
+    pool="coin_history",
+    kinds={"sql", "table"},
+    owners=OWNERS,
+    tags={"domain": "markets", "layer": "raw"},
+    metadata={"dagster/column_schema": database_columns("price_data_real")},
+    backfill_policy=dg.BackfillPolicy.single_run(),
+)
+def coin_history(context: dg.AssetExecutionContext, platform: Platform) -> None:
+    """Past quotes of the chosen days beside the collected ones, for each coin that has been seen: known since they were
+    fetched, not since they were observed. CoinGecko keeps every five minutes of a single day, hours of longer ranges.
+    By hand: no schedule asks for it."""
+    from bitpredict.sources.coingecko import SOURCE, CoinGecko, histories
+
+    window = context.partition_time_window
+    coins = [coin.coin_id for coin in read_coins(platform.settings.coins_file)]
+    seen = set(read_coins_seen(platform.engine)["coin_id"])
+    missing = {coin: "never seen: materialize coin_markets first" for coin in coins if coin not in seen}
+    oddities: Counter[str] = Counter()
+    made, inserted = [], 0
+    source = CoinGecko.from_settings(platform.settings)
+    for coin, past in histories(source, [coin for coin in coins if coin in seen], window.start, window.end):
+        if isinstance(past, str) or past.quotes.empty:
+            missing[coin] = past if isinstance(past, str) else "no quotes in these days"
+            continue
+        inserted += write_history(platform.engine, past.quotes, source=SOURCE).inserted
+        oddities.update(past.oddities)
+        made.append(past.quotes)
+    if not made:
+        raise dg.Failure(f"0 of {len(coins)} coins have quotes of these days: {missing}")
+    quotes = pd.concat(made)
+    count_rows_by_day(context, pa.array(quotes["observed_at"]))
+    show(context, {"preview": preview(quotes[["coin_id", "observed_at", "price", "known_at"]])})
+    context.add_output_metadata(
+        {
+            "coins": f"{len(made)} of {len(coins)}",
+            "missing coins": missing,
+            "rows of the run": len(quotes),
+            "new": inserted,
+            "already there": len(quotes) - inserted,
+            "oddities of the answers": dict(oddities),
+            "first": dg.TimestampMetadataValue(quotes["observed_at"].min().timestamp()),
+            "last": dg.TimestampMetadataValue(quotes["observed_at"].max().timestamp()),
         }
     )

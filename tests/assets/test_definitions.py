@@ -20,7 +20,7 @@ GROUPS = {
     "forecasts": {"batch_forecasts", "forecast_outcomes", "scorecard", "live_forecasts"},
     "platform": {"lake_maintenance"},
     "stream": {"streamed_trades"},
-    "markets": {"coin_markets"},
+    "markets": {"coin_markets", "coin_history"},
 }
 REPORTED = {"live_forecasts"}
 """By a sensor: no run makes them."""
