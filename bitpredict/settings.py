@@ -31,6 +31,8 @@ class Settings(BaseSettings):
         start: first UTC day of an open market; the sample has a calendar of its own.
         coingecko_plan, coingecko_key: which address is asked, and the key that belongs to it; the free plan works
             without one.
+        feeds_file: the list of news feeds; by default the shipped one (`sources/feeds.csv`).
+        feeds_allow_private: ask feeds at private and loopback addresses too, and through the environment's proxies.
         event_log_url: the live lane's log: by default a SQLite file of its own; `postgresql://…`, `kafka://host:9092`.
         event_log_partitions: of each topic; as many predictors can share the work.
         buffer_messages, buffer_policy: what a collector holds while the log is away, and what happens when it is full.
@@ -59,6 +61,8 @@ class Settings(BaseSettings):
     coingecko_url: str = ""
     coingecko_plan: Literal["free", "pro"] = "free"
     coingecko_key: SecretStr = SecretStr("")
+    feeds_file: Path | None = None
+    feeds_allow_private: bool = False
 
     database_url: str = ""
     lake_url: str = ""

@@ -9,9 +9,9 @@ import hashlib
 import io
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -122,7 +122,13 @@ def parse_feed(body: bytes, address: str, received_at: datetime, content_type: s
     if len(entries) > MOST_ARTICLES:
         rejected[f"beyond the first {MOST_ARTICLES}"] = len(entries) - MOST_ARTICLES
     title = clean_title(_text(parsed["feed"], "title"))
-    return Feed(title, tuple(articles.values()), dict(rejected), not parsed["bozo"])
+    return Feed(title, _told_apart(articles.values()), dict(rejected), not parsed["bozo"])
+
+
+def _told_apart(articles: Collection[Article]) -> tuple[Article, ...]:
+    """A name that a feed gives to several articles is none: these go by their addresses."""
+    names = Counter(article.entry_id for article in articles)
+    return tuple(a if names[a.entry_id] == 1 else replace(a, entry_id=_hash(a.url)) for a in articles)
 
 
 def _refuse_what_grows(body: bytes, address: str, content_type: str) -> None:
@@ -179,7 +185,7 @@ def _article(entry: Mapping[str, Any], received_at: datetime) -> Article:
     published_at, dated = _published(entry, received_at)
     return Article(
         article_id=article_id(url),
-        entry_id=hashlib.blake2b((_text(entry, "id").strip() or url).encode(), digest_size=16).hexdigest(),
+        entry_id=_hash(_text(entry, "id").strip() or url),
         url=url,
         title=title,
         summary=clean_summary(_text(entry, "summary") or _content(entry)),
@@ -206,6 +212,10 @@ def _published(entry: Mapping[str, Any], received_at: datetime) -> tuple[datetim
     if moment < OLDEST:
         return None, TOO_OLD
     return moment, SAID if _ZONE.search(said) else NO_ZONE
+
+
+def _hash(name: str) -> str:
+    return hashlib.blake2b(name.encode(), digest_size=16).hexdigest()
 
 
 def _content(entry: Mapping[str, Any]) -> str:

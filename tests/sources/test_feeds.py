@@ -110,6 +110,15 @@ def test_an_articles_identity_is_its_address_and_what_the_feed_calls_it():
     assert plain.entry_id != tracked.entry_id == elsewhere.entry_id
 
 
+def test_a_name_given_to_several_articles_is_none():
+    items = b"".join(
+        b"<item><guid isPermaLink='false'>same</guid><title>A</title><link>https://e.com/%d</link></item>" % i
+        for i in range(3)
+    )
+    feed = read(b"<rss version='2.0'><channel>" + items + b"</channel></rss>")
+    assert len({article.entry_id for article in feed.articles}) == 3
+
+
 def test_addresses_within_a_feed_are_relative_to_its_own():
     assert only(read(item(link="/2026/one"))).url == "https://example.com/2026/one"
     assert only(read(item(link="two"))).url == "https://example.com/news/two"
