@@ -114,12 +114,10 @@ class CoinGecko:
             found, why = current(answer, asked, received_at, oddities)
             rows += found
             missing |= why
-        for reason, times in oddities.items():
-            SOURCE_REJECTED_ROWS.labels(SOURCE, reason).inc(times)
         rows.sort(key=itemgetter("coin_id"))
         # Several answers are known together, when the last one is there.
         quotes = table(rows, known_at=received_at)
-        return Markets(quotes, dict(sorted(missing.items())), dict(+oddities), received_at)
+        return Markets(quotes, dict(sorted(missing.items())), _counted(oddities), received_at)
 
     def history(self, coin: str, start: datetime, end: datetime) -> History:
         """What CoinGecko kept of the quotes of [start, end): every five minutes of a day, every hour of up to 90 days,
@@ -139,7 +137,7 @@ class CoinGecko:
         if not isinstance(answer, dict) or not isinstance(answer.get("prices"), list):
             raise self._nonsense(reply, "is no chart")
         rows = chart(answer, coin, start, min(end, reply.received_at), oddities)
-        return History(table(rows, known_at=reply.received_at), dict(+oddities))
+        return History(table(rows, known_at=reply.received_at), _counted(oddities))
 
     def _ask(self, route: str, params: Mapping[str, str | int]) -> tuple[Reply, Any]:
         """An answer decoded. CoinGecko reports some of its errors in the body of a good answer."""
@@ -166,6 +164,14 @@ class CoinGecko:
         return BadSourceDataError(
             f"{self._url}: the answer {what}: {reply.body[:80]!r}; check BITPREDICT_COINGECKO_URL"
         )
+
+
+def _counted(oddities: Counter[str]) -> dict[str, int]:
+    """The oddities that there were, also told to the metrics."""
+    there = dict(+oddities)
+    for reason, times in there.items():
+        SOURCE_REJECTED_ROWS.labels(SOURCE, reason).inc(times)
+    return there
 
 
 def _refused(url: str, reply: Reply) -> SourceUnavailableError:
