@@ -45,6 +45,7 @@ class Settings(BaseSettings):
         sentiment_models: who is asked what a text says, in this order, until one finds something in it; those that are
             not there (nothing trained, nothing downloaded) are passed over.
         finbert_folder: where FinBERT's network and tokens are; by default below home, where the command puts them.
+        hub_url: where the command fetches FinBERT: the hub or a mirror of it.
         webserver_port, dashboard_port: where `bitpredict up` serves Dagster's web pages and the dashboard.
         collector_port, predictor_port: where these serve /healthz, /readyz and /metrics; replays take the ports after.
     """
@@ -100,6 +101,7 @@ class Settings(BaseSettings):
 
     sentiment_models: Annotated[tuple[SentimentName, ...], NoDecode] = ("linear", "finbert", "vader", "textblob")
     finbert_folder: Path | None = None
+    hub_url: str = "https://huggingface.co"
 
     webserver_port: int = Field(default=3000, ge=1, le=65535)
     dashboard_port: int = Field(default=8501, ge=1, le=65535)

@@ -25,6 +25,7 @@ COMMAND_MODULES = (
     "doctor",
     "db",
     "sources",
+    "sentiment",
     "coins",
     "replay",
     "topics",

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 NETWORK, TOKENS, CONFIG = "model.onnx", "tokenizer.json", "config.json"
 FILES = (NETWORK, TOKENS, CONFIG)
+ORIGIN = "origin.json"
+"""Where downloaded files came from and their SHA-256; a folder of the user's own needs none."""
 
 _AT_ONCE = 32
 _LONGEST = 512
@@ -46,11 +48,16 @@ class FinBert:
 
     @cached_property
     def version(self) -> str:
-        digest = hashlib.sha256()
-        for name in FILES:
-            with (self._folder / name).open("rb") as file:
-                digest.update(hashlib.file_digest(file, "sha256").digest())
-        return f"finbert-{digest.hexdigest()[:12]}"
+        """Named by the files' content.
+
+        Raises:
+            ModelError: the files were downloaded and are others by now.
+        """
+        digests = {name: _sha256(self._folder / name) for name in FILES}
+        origin = self._folder / ORIGIN
+        if origin.is_file() and _read_config(origin).get("sha256") != digests:
+            raise ModelError(f"{self._folder} is not what was downloaded; `bitpredict sentiment download` it again")
+        return f"finbert-{hashlib.sha256(''.join(digests.values()).encode()).hexdigest()[:12]}"
 
     def score(self, texts: Sequence[str]) -> Sentiments:
         """What each text says.
@@ -115,6 +122,11 @@ class FinBert:
             return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         except (errors.Fail, errors.InvalidGraph, errors.InvalidProtobuf, errors.NotImplemented) as error:
             raise ModelError(f"{path} cannot be loaded ({error}); fetch it again or update onnxruntime") from error
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _read_config(path: Path) -> Mapping[str, Any]:
