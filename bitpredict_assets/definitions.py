@@ -12,6 +12,8 @@ from bitpredict_assets.markets import assets as markets
 from bitpredict_assets.markets import checks as market_checks
 from bitpredict_assets.models import assets as models
 from bitpredict_assets.models import checks as model_checks
+from bitpredict_assets.news import assets as news
+from bitpredict_assets.news import checks as news_checks
 from bitpredict_assets.platform import assets as platform
 from bitpredict_assets.prices import assets as prices
 from bitpredict_assets.prices import checks as price_checks
@@ -26,11 +28,22 @@ _platform = Platform()
 
 defs = dg.Definitions(
     assets=[
-        *dg.load_assets_from_modules([prices, features, models, forecasts, platform, stream, tick_models, markets]),
+        *dg.load_assets_from_modules(
+            [prices, features, models, forecasts, platform, stream, tick_models, markets, news]
+        ),
         stream.live_forecasts,
     ],
     asset_checks=dg.load_asset_checks_from_modules(
-        [price_checks, feature_checks, model_checks, forecast_checks, stream_checks, tick_checks, market_checks]
+        [
+            price_checks,
+            feature_checks,
+            model_checks,
+            forecast_checks,
+            stream_checks,
+            tick_checks,
+            market_checks,
+            news_checks,
+        ]
     ),
     jobs=jobs.ALL,
     schedules=schedules.for_this_market(),

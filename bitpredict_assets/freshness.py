@@ -12,6 +12,12 @@ late = (
     else None
 )
 
+news_late = (
+    dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=6), warn_window=timedelta(minutes=45))
+    if load_settings().watches_the_world
+    else None
+)
+
 quotes_late = (
     dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=1), warn_window=timedelta(minutes=15))
     if load_settings().watches_the_world

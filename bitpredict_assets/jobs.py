@@ -67,8 +67,14 @@ markets = dg.define_asset_job(
     description="The current quote of every coin of the list.",
 )
 
+news = dg.define_asset_job(
+    "news",
+    selection=dg.AssetSelection.assets("crypto_news"),
+    description="What is new in the feeds of the list.",
+)
+
 ALL = [
     *(prices_and_features, models, forecasts_and_scores, today, repair, maintenance),
     *(stream, tick_models, parity),
-    markets,
+    *(markets, news),
 ]

@@ -121,13 +121,23 @@ def coin_markets_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunReques
     return dg.RunRequest(run_key=context.scheduled_execution_time.isoformat())
 
 
+@dg.schedule(
+    job=jobs.news,
+    cron_schedule="*/15 * * * *",
+    default_status=RUNNING,
+    description="What is new in the feeds of the list.",
+)
+def crypto_news_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+    return dg.RunRequest(run_key=context.scheduled_execution_time.isoformat())
+
+
 def for_this_market() -> list[dg.ScheduleDefinition]:
     """None where the calendar has ended; none of today where a day is published after it is over; where there are no
     candles to collect the upkeep alone. What others publish is not asked for beside a market that is made up."""
     settings = load_settings()
     if settings.calendar()[1] is not None:
         return []
-    watching = [coin_markets_schedule] if settings.watches_the_world else []
+    watching = [coin_markets_schedule, crypto_news_schedule] if settings.watches_the_world else []
     live = [parity_schedule, tick_models_schedule]
     if settings.market == "coinbase":
         return [maintenance_schedule, *live, *watching]

@@ -21,6 +21,7 @@ GROUPS = {
     "platform": {"lake_maintenance"},
     "stream": {"streamed_trades"},
     "markets": {"coin_markets", "coin_history"},
+    "news": {"crypto_news"},
 }
 REPORTED = {"live_forecasts"}
 """By a sensor: no run makes them."""
@@ -28,7 +29,7 @@ ASSETS = sorted(set.union(*GROUPS.values()))
 TABLES = sorted({*ASSETS} - {"models", "lake_maintenance"})
 HEAVY = (
     *("tensorflow", "keras", "mlflow", "sklearn", "onnxruntime", "transformers", "matplotlib", "plotly"),
-    *("kafka", "websockets"),
+    *("kafka", "websockets", "feedparser"),
 )
 
 
@@ -121,6 +122,7 @@ def test_nothing_of_a_calendar_that_has_ended_is_late():
         ("repair", GROUPS["prices"] | GROUPS["features"], "2023-11-30"),
         ("maintenance", {"lake_maintenance", "scorecard"}, None),
         ("markets", {"coin_markets"}, None),
+        ("news", {"crypto_news"}, None),
     ],
 )
 def test_a_job_runs_its_assets_with_their_checks(job, assets, partition):
@@ -136,7 +138,7 @@ def test_a_job_runs_its_assets_with_their_checks(job, assets, partition):
 def test_there_are_no_other_jobs():
     jobs = {job.name for job in defs.resolve_all_job_defs() if not job.name.startswith("__")}
     others = {"prices_and_features", "models", "forecasts_and_scores", "today", "repair", "maintenance"}
-    assert jobs == {*others, "stream", "tick_models", "parity", "markets"}
+    assert jobs == {*others, "stream", "tick_models", "parity", "markets", "news"}
 
 
 def test_a_run_of_the_stream_makes_trades_alone():

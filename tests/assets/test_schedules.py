@@ -33,6 +33,7 @@ def at(*moment: int) -> dg.ScheduleEvaluationContext:
         pytest.param(schedules.tick_models_schedule, (2024, 3, 1, 0, 50), "2024-02-29", id="yesterday's ticks"),
         pytest.param(schedules.maintenance_schedule, (2024, 3, 5, 3, 10), None, id="maintenance has no partition"),
         pytest.param(schedules.coin_markets_schedule, (2024, 3, 5, 14, 35), None, id="quotes have no partition"),
+        pytest.param(schedules.crypto_news_schedule, (2024, 3, 5, 14, 45), None, id="news has no partition"),
     ],
 )
 def test_a_tick_asks_for_its_partition_once(schedule, moment, partition):
@@ -99,23 +100,26 @@ def test_gaps_that_are_repaired_are_not_fetched_again(engine):
     assert answer.skip_message == "no open gap of the last 30 days"
 
 
+WATCHING = ["coin_markets_schedule", "crypto_news_schedule"]
+
+
 @pytest.mark.parametrize(
     ("market", "names"),
     [
         ("sample", []),
-        ("coinbase", ["maintenance_schedule", "parity_schedule", "tick_models_schedule", "coin_markets_schedule"]),
+        ("coinbase", ["maintenance_schedule", "parity_schedule", "tick_models_schedule", *WATCHING]),
         (
             "archive",
             [
                 *("yesterday_schedule", "models_schedule", "repair_schedule", "maintenance_schedule"),
-                "coin_markets_schedule",
+                *WATCHING,
             ],
         ),
         (
             "binance",
             [
                 *("today_schedule", "yesterday_schedule", "models_schedule", "repair_schedule"),
-                *("maintenance_schedule", "parity_schedule", "tick_models_schedule", "coin_markets_schedule"),
+                *("maintenance_schedule", "parity_schedule", "tick_models_schedule", *WATCHING),
             ],
         ),
     ],

@@ -1,0 +1,55 @@
+"""Articles of the reviewed feeds: each once, as it was first seen, and how every feed is."""
+
+from collections import Counter
+from datetime import UTC, datetime
+
+import dagster as dg
+
+from bitpredict.storage.news_table import read_feeds, read_headlines
+from bitpredict_assets.describe import OWNERS, database_columns, preview
+from bitpredict_assets.freshness import news_late
+from bitpredict_assets.resources import Platform
+
+_HEALTH = ["source", "answered_at", "articles", "rejected", "failures", "resting_until", "problem"]
+_SHOWN = ["first_seen_at", "source", "title", "duplicate_of"]
+
+
+@dg.asset(
+    group_name="news",
+    pool="crypto_news",
+    kinds={"sql", "table"},
+    owners=OWNERS,
+    tags={"domain": "news", "layer": "raw"},
+    freshness_policy=news_late,
+    metadata={"dagster/column_schema": database_columns("crypto_news")},
+    backfill_policy=dg.BackfillPolicy.single_run(),
+)
+def crypto_news(context: dg.AssetExecutionContext, platform: Platform) -> None:
+    """Headlines and summaries as plain text, each article once under its canonical address, with when it was first seen
+    beside what its feed says of its date. A story that another feed told before is marked. Feeds are asked side by side
+    and only for what is new; one that fails is reported, and left alone for a while when it goes on failing."""
+    from bitpredict.sources.feed_addresses import FEEDS_FILE, read_feed_addresses
+    from bitpredict.sources.news import FAILED, collect_news, news_client
+
+    addresses = read_feed_addresses(platform.settings.feeds_file or FEEDS_FILE)
+    now = datetime.now(UTC)
+    found = collect_news(platform.engine, news_client(platform.settings), addresses, now)
+    outcomes = Counter(visit.outcome for visit in found.visits)
+    problems = {visit.address.name: visit.problem for visit in found.visits if visit.problem}
+    if outcomes[FAILED] and outcomes[FAILED] == outcomes.total():
+        # A run that reached nobody must not look like one that found nothing new.
+        raise dg.Failure(f"none of {outcomes.total()} feeds answered; is the network there? {problems}")
+    health = read_feeds(platform.engine)
+    context.log.info(f"{found.inserted} new articles; feeds: {dict(outcomes)}")
+    context.add_output_metadata(
+        {
+            "dagster/row_count": found.inserted,
+            "feeds": dict(outcomes),
+            "problems": problems,
+            "already there": found.known,
+            "told by another feed before": found.retold,
+            "rejected entries": dict(found.rejected),
+            "feed health": preview(health[_HEALTH], rows=len(health)),
+            "preview": preview(read_headlines(platform.engine, now)[_SHOWN]),
+        }
+    )
