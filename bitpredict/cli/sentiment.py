@@ -95,8 +95,8 @@ def download_command(
 ) -> None:
     """Fetch FinBERT (about 110 MB) at a pinned revision, each file checked against the hub's checksum."""
     from bitpredict.settings import load_settings
+    from bitpredict.sources.finbert_hub import download
     from bitpredict.sources.http import HttpClient
-    from bitpredict.text.finbert_download import download
 
     settings = load_settings()
     http = HttpClient("hub", timeout=settings.http_timeout_seconds, attempts=settings.http_attempts, deadline=3600.0)

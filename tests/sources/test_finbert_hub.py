@@ -5,9 +5,9 @@ import json
 import pytest
 
 from bitpredict.errors import BadSourceDataError, ModelError, SourceUnavailableError, StorageError
+from bitpredict.sources.finbert_hub import download
 from bitpredict.sources.http import HttpClient
 from bitpredict.text.finbert import ORIGIN, FinBert
-from bitpredict.text.finbert_download import download
 from tests.support import tiny_finbert
 from tests.support.hub import REPOSITORY, REVISION, serve
 
