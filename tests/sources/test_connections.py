@@ -1,12 +1,19 @@
 """A server cannot hold a connection open for ever, and names and redirects do not lead to our own network."""
 
+import ipaddress
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from bitpredict.errors import SourceUnavailableError
 from bitpredict.sources.connections import is_public
@@ -71,8 +78,8 @@ def test_the_environments_proxies_are_not_used_for_public_addresses_only(server,
 
 
 @contextmanager
-def talking(say: Callable[[socket.socket], None]) -> Iterator[str]:
-    """A server that does to every connection what `say` does."""
+def talking(say: Callable[[socket.socket], None], *, listen: bool = True) -> Iterator[str]:
+    """A server that does to every connection what `say` does, after it has heard the request if it is to `listen`."""
     listener = socket.create_server(("127.0.0.1", 0))
     ended = threading.Event()
 
@@ -80,7 +87,7 @@ def talking(say: Callable[[socket.socket], None]) -> Iterator[str]:
         while not ended.is_set():
             with suppress(OSError):
                 connection = listener.accept()[0]
-                threading.Thread(target=_talk, args=(say, connection), daemon=True).start()
+                threading.Thread(target=_talk, args=(say, connection, listen), daemon=True).start()
 
     threading.Thread(target=serve, daemon=True).start()
     try:
@@ -90,9 +97,10 @@ def talking(say: Callable[[socket.socket], None]) -> Iterator[str]:
         listener.close()
 
 
-def _talk(say: Callable[[socket.socket], None], connection: socket.socket) -> None:
+def _talk(say: Callable[[socket.socket], None], connection: socket.socket, listen: bool) -> None:
     with connection, suppress(OSError):
-        connection.recv(65_536)
+        if listen:
+            connection.recv(65_536)
         say(connection)
 
 
@@ -134,3 +142,62 @@ def test_a_connection_is_used_again_after_its_deadline_has_passed(server, client
         assert quick.get(f"{server.url}/a").body == b"a"
         time.sleep(0.15)
     assert threading.active_count() < 50
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate of 127.0.0.1 with its key, in one file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "test")])
+    now = datetime.now(UTC)
+    built = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    file = tmp_path_factory.mktemp("tls") / "server.pem"
+    plain = serialization.NoEncryption()
+    pem, pkcs8 = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    file.write_bytes(key.private_bytes(pem, pkcs8, plain) + built.public_bytes(pem))
+    return file
+
+
+def over_tls(certificate: Path, say: Callable[[socket.socket], None]) -> Callable[[socket.socket], None]:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+
+    def wrapped(connection: socket.socket) -> None:
+        with suppress(OSError), context.wrap_socket(connection, server_side=True) as secured:
+            secured.recv(65_536)
+            say(secured)
+
+    return wrapped
+
+
+ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nConnection: close\r\n\r\nfeed"
+
+
+def test_an_answer_over_tls(client, certificate, monkeypatch):
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
+    with talking(over_tls(certificate, lambda secured: secured.sendall(ANSWER)), listen=False) as url:
+        assert client().get(url.replace("http:", "https:")).body == b"feed"
+
+
+@pytest.mark.parametrize("start", [b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n"])
+def test_a_server_that_is_never_done_over_tls_is_left_at_the_deadline(client, certificate, monkeypatch, start):
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
+    with talking(over_tls(certificate, drip(start, b"x")), listen=False) as url:
+        started = time.monotonic()
+        with pytest.raises(SourceUnavailableError, match=r"took longer than 0\.5 s"):
+            client(timeout=0.4, deadline=0.5, attempts=1).get(url.replace("http:", "https:"))
+        assert time.monotonic() - started < 1.5
+
+
+def test_private_addresses_are_refused_over_tls_before_a_word_is_said(client, certificate):
+    said: list[socket.socket] = []
+    refused = pytest.raises(SourceUnavailableError, match="no public address")
+    with talking(over_tls(certificate, said.append), listen=False) as url, refused:
+        client(public_only=True).get(url.replace("http:", "https:"))
+    assert said == []
