@@ -63,7 +63,28 @@ def _ask_for_quotes(settings: Settings) -> Finding:
     return Finding("coingecko", status if len(found.quotes) else Status.FAIL, detail)
 
 
+def _feeds_address(settings: Settings) -> str:
+    from bitpredict.sources.feed_addresses import FEEDS_FILE
+
+    return f"those of {settings.feeds_file or FEEDS_FILE}"
+
+
+def _ask_for_news(settings: Settings) -> Finding:
+    from bitpredict.sources.feed_addresses import FEEDS_FILE, read_feed_addresses
+    from bitpredict.sources.news import news_client, visit_all
+
+    addresses = read_feed_addresses(settings.feeds_file or FEEDS_FILE)
+    visits = visit_all(news_client(settings), addresses, {}, datetime.now(UTC))
+    feeds = [visit.feed for visit in visits if visit.feed]
+    detail = f"{len(feeds)} of {len(visits)} feeds answered, with {sum(len(feed.articles) for feed in feeds)} articles"
+    if problems := [visit.problem for visit in visits if visit.problem]:
+        detail += f"; {'; '.join(problems[:SHOWN])}" + ("; …" if len(problems) > SHOWN else "")
+    status = Status.WARN if problems else Status.OK
+    return Finding("news", status if feeds else Status.FAIL, detail)
+
+
 SOURCES: Mapping[str, Source] = {
     "candles": Source("one-minute candles of BITPREDICT_MARKET", _candle_address, _ask_for_candles),
     "coingecko": Source("quotes of the coins of the list", lambda settings: settings.coingecko, _ask_for_quotes),
+    "news": Source("articles of the feeds of the list", _feeds_address, _ask_for_news),
 }

@@ -35,7 +35,7 @@ def test_the_list_names_every_source_and_hides_passwords(run, monkeypatch):
     shown = run("sources", "list").stdout
     assert "candles" in shown
     rows = {row["source"]: row for row in json.loads(run("sources", "list", "--json").stdout)}
-    assert set(rows) == {"candles", "coingecko"}
+    assert set(rows) == {"candles", "coingecko", "news"}
     assert rows["candles"]["address"].endswith("sample")
     assert rows["coingecko"]["address"] == "http://me:***@mirror"
     assert "secret" not in shown
@@ -81,3 +81,31 @@ def test_as_json(run, coingecko):
     coingecko.scripts[ROUTE] = [quotes()]
     (found,) = json.loads(run("sources", "test", "coingecko", "--json").stdout)
     assert (found["check"], found["status"]) == ("coingecko", "ok")
+
+
+FEED = b"<rss version='2.0'><channel><item><title>A</title><link>https://e.com/1</link></item></channel></rss>"
+
+
+@pytest.mark.parametrize(
+    ("answers", "code", "says"),
+    [
+        pytest.param([Answer(body=FEED)] * 2, 0, "ok, 2 of 2 feeds answered, with 2 articles\n", id="both"),
+        pytest.param(
+            [Answer(body=FEED), Answer(404)], 0, "warn, 1 of 2 feeds answered, with 1 articles; http", id="one"
+        ),
+        pytest.param([Answer(404)] * 2, 1, "fail, 0 of 2 feeds answered, with 0 articles; http", id="none"),
+    ],
+)
+def test_a_question_says_how_many_feeds_answered(run, tmp_path, monkeypatch, answers, code, says):
+    with serve() as server:
+        lines = [f"{name},{server.url}/{name},en,15,yes" for name in "ab"]
+        header = "name,address,language,interval_minutes,enabled"
+        (tmp_path / "feeds.csv").write_text("\n".join([header, *lines]))
+        monkeypatch.setenv("BITPREDICT_FEEDS_FILE", str(tmp_path / "feeds.csv"))
+        monkeypatch.setenv("BITPREDICT_FEEDS_ALLOW_PRIVATE", "true")
+        for name, answer in zip("ab", answers, strict=True):
+            server.scripts[f"/{name}"] = [answer]
+        result = run("sources", "test", "news")
+    assert result.exit_code == code
+    assert result.stdout.startswith(f"news: {says}")
+    assert not (tmp_path / "home").exists()
