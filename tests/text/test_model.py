@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bitpredict.errors import ContractError
 from bitpredict.text.blob import Blob
@@ -21,6 +23,8 @@ ODD = {
     "long word": "a" * 100_000,
     "markup": "<script>alert('x')</script>'; DROP TABLE news; --",
 }
+
+MODELS = (crypto_vader(), plain_vader(), Blob())
 
 
 @pytest.fixture(params=[crypto_vader, plain_vader, Blob], ids=["vader", "vader-plain", "textblob"])
@@ -58,6 +62,17 @@ def test_an_answer_does_not_depend_on_the_other_texts(model):
     together = model.score(texts)
     apart = [model.score([text]).score[0] for text in texts]
     np.testing.assert_array_equal(together.score, apart)
+
+
+@given(st.text(st.characters(), max_size=80))
+def test_any_text_is_answered_alike_in_bounds(text):
+    for model in MODELS:
+        said = model.score([text, readable(text)])
+        assert said.score[0] == said.score[1]
+        assert abs(said.score[0]) <= 1
+        assert said.found[0] or said.label[0] == 0
+    readable(text).encode()
+    assert text_hash(text) == text_hash(readable(text))
 
 
 def test_only_the_start_of_a_long_text_is_read(model):
