@@ -36,8 +36,9 @@ LONGEST_REST = timedelta(hours=6)
 LONGEST_ETAG, LONGEST_DATE = 300, 100
 """Characters that the table keeps of an answer's validators."""
 
-_EARLY = timedelta(minutes=1)
-"""A tick that comes this much before a feed's interval is over counts as its turn."""
+EARLY = timedelta(minutes=5)
+"""A round that comes this much before a feed's interval is over counts as its turn (a third of short intervals): the
+last may have started late."""
 
 NEW, UNCHANGED, FAILED, RESTING, NOT_DUE = "new", "unchanged", "failed", "resting", "not due"
 
@@ -145,8 +146,8 @@ def visit(http: HttpClient, address: FeedAddress, state: State | None, now: date
         resting, asked_at = state["resting_until"], state["asked_at"]
         if isinstance(resting, datetime) and not pd.isna(resting) and now < resting:
             return Visit(address, RESTING, problem=f"{state['failures']} failures in a row: {state['problem']}")
-        due = timedelta(minutes=address.interval_minutes) - _EARLY
-        if isinstance(asked_at, datetime) and now < asked_at + due:
+        interval = timedelta(minutes=address.interval_minutes)
+        if isinstance(asked_at, datetime) and now < asked_at + interval - min(EARLY, interval / 3):
             return Visit(address, NOT_DUE)
     etag, last_modified = (str(state["etag"]), str(state["last_modified"])) if state is not None else ("", "")
     try:

@@ -103,6 +103,18 @@ def test_the_same_round_again_asks_nobody(collect, server):
     assert len(server.asked) == 1
 
 
+@pytest.mark.parametrize(
+    ("interval", "minutes", "asked"), [(15, 9, 1), (15, 11, 2), (60, 54, 1), (60, 56, 2), (1, 1, 2)]
+)
+def test_a_feed_is_asked_when_its_interval_is_nearly_over(engine, server, client, interval, minutes, asked):
+    server.files["/a"] = rss(item(1))
+    feed = FeedAddress("a", f"{server.url}/a", "en", interval, True)
+    now = datetime.now(UTC)
+    for moment in (now, now + timedelta(minutes=minutes)):
+        collect_news(engine, client(), [feed], moment)
+    assert len(server.asked) == asked
+
+
 def test_an_article_is_stored_once(collect, server, engine):
     server.files["/a"] = rss(item(1, guid="x"))
     server.files["/b"] = rss(item(1).replace("https://e.com/1", "http://www.e.com/1/?utm_source=b"))

@@ -103,3 +103,11 @@ def test_a_days_articles_are_found_by_the_index(engine):
             connection.execute(text("SET LOCAL enable_seqscan = off"))
         plan = str(connection.execute(text(f"{explain} {question}")).all())
     assert "ix_crypto_news_first_seen_at" in plan
+
+
+def test_what_was_read_of_feeds_can_be_written_back(engine):
+    states = pd.DataFrame([feed("one"), feed("two", answered_at=None, problem="down", failures=2)])
+    write_news(engine, NO_NEWS, states)
+    stored = read_feeds(engine)
+    write_news(engine, NO_NEWS, pd.DataFrame(stored.to_dict("records")))
+    pd.testing.assert_frame_equal(read_feeds(engine), stored)
