@@ -14,6 +14,7 @@ NAMES = (
     "backfill",
     "forecasts",
     "serving",
+    "sentiment",
     "stream_latency",
     "stream_throughput",
     "stream_replay",
