@@ -14,6 +14,7 @@ NAMES = (
     "backfill",
     "forecasts",
     "serving",
+    "markets",
     "sentiment",
     "stream_latency",
     "stream_throughput",
