@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bitpredict.text.addresses import article_id, canonical_url
 from bitpredict.text.cleaning import clean_summary, clean_title
 from bitpredict.text.duplicates import FEWEST_WORDS, WINDOW, Headline, near_duplicates, tell_the_same, words_of
 
@@ -118,6 +119,7 @@ def test_ten_thousand_articles_are_cleaned_and_compared_in_five_seconds(recordin
         (Headline(each.source, clean_title(f"<b>{each.title}</b>"), NOON), clean_summary(f"<p>{text}</p>"))
         for each, text in articles
     ]
+    addresses = {article_id(canonical_url(f"https://www.e.com/{i % 9_000}/?utm_source=rss")) for i in range(10_000)}
     found = near_duplicates([headline for headline, _ in cleaned])
     assert time.perf_counter() - started < 5
-    assert len(found) == 10_000
+    assert (len(found), len(addresses)) == (10_000, 9_000)
