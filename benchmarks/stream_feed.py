@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bitpredict.market.time import EPOCH
 from bitpredict.settings import load_settings
 from bitpredict.streaming.log import Message
 from bitpredict.streaming.messages import Trade, encode
@@ -23,7 +24,7 @@ from bitpredict.streaming.topics import trades_topic
 TOGETHER = 0.005
 """Seconds of trades that are appended at once, as the simulated market's collector does it."""
 
-EPOCH, MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
+MICROSECOND = timedelta(microseconds=1)
 
 
 def main() -> None:

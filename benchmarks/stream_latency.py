@@ -13,10 +13,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from benchmarks.stream_feed import EPOCH, MICROSECOND
+from benchmarks.stream_feed import MICROSECOND
 from benchmarks.stream_home import home
 from benchmarks.stream_logs import event_logs
 from benchmarks.stream_processes import Predictor, child, machine_load, number, said
+from bitpredict.market.time import EPOCH
 from bitpredict.settings import Settings
 from bitpredict.streaming.log import EventLog
 from bitpredict.streaming.messages import Prediction, decode_prediction, decode_trade

@@ -43,8 +43,7 @@ def today_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
     description="Yesterday once more when it is complete: its last minutes, and candles that came late.",
 )
 def yesterday_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
-    tick = context.scheduled_execution_time
-    return dg.RunRequest(partition_key=(tick - timedelta(days=1)).strftime("%Y-%m-%d"), run_key=tick.isoformat())
+    return _of_yesterday(context)
 
 
 @dg.schedule(
@@ -107,8 +106,7 @@ def parity_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
     description="Models of the minute ahead, trained on yesterday's ticks.",
 )
 def tick_models_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
-    tick = context.scheduled_execution_time
-    return dg.RunRequest(partition_key=(tick - timedelta(days=1)).strftime("%Y-%m-%d"), run_key=tick.isoformat())
+    return _of_yesterday(context)
 
 
 @dg.schedule(
@@ -129,6 +127,11 @@ def coin_markets_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunReques
 )
 def crypto_news_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
     return dg.RunRequest(run_key=context.scheduled_execution_time.isoformat())
+
+
+def _of_yesterday(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+    tick = context.scheduled_execution_time
+    return dg.RunRequest(partition_key=(tick - timedelta(days=1)).strftime("%Y-%m-%d"), run_key=tick.isoformat())
 
 
 def for_this_market() -> list[dg.ScheduleDefinition]:

@@ -8,6 +8,8 @@ from typing import Any
 
 import pandas as pd
 
+from bitpredict.market.time import EPOCH
+
 CLOCK_TOLERANCE = timedelta(minutes=2)
 SMALLEST, LARGEST = 1e-20, 1e13
 """Dollars: what is outside is no price of a coin, and no decimal column could hold it."""
@@ -62,7 +64,7 @@ def _point(sent: Any) -> tuple[datetime | None, float | None]:
     milliseconds = _number(sent[0])
     if milliseconds is None or not 0 <= milliseconds <= _LATEST:
         return None, None
-    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=milliseconds), _number(sent[1])
+    return EPOCH + timedelta(milliseconds=milliseconds), _number(sent[1])
 
 
 def current(

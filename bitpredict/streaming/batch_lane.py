@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
 from itertools import pairwise
 
@@ -11,13 +11,12 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from bitpredict.features.windows import Floats
-from bitpredict.market.time import MINUTE
+from bitpredict.market.time import EPOCH, MINUTE
 from bitpredict.streaming.window import RECENT, Second, TickWindow
 
 Ints = npt.NDArray[np.int64]
 _SECOND_US, _MINUTE_US = 1_000_000, 60_000_000
 MICROSECOND = timedelta(microseconds=1)
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def micros(moment: datetime) -> int:

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Self
 
 from kafka import KafkaConsumer, KafkaProducer
@@ -17,9 +17,7 @@ from bitpredict.streaming import kafka_topics
 from bitpredict.streaming.kafka_clients import PATIENCE_SECONDS, KafkaClients, abandon, place, record_of, store
 from bitpredict.streaming.kafka_subscription import KafkaSubscription
 from bitpredict.streaming.kafka_transactions import settle
-from bitpredict.streaming.log import Message, Record, TopicSpec, TopicState, has_members
-
-_EPOCH, _MILLISECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(milliseconds=1)
+from bitpredict.streaming.log import Message, Record, TopicSpec, TopicState, has_members, milliseconds
 
 
 class KafkaLog:
@@ -100,14 +98,14 @@ class KafkaLog:
                 raise _lost(where, start, first) from None
 
     def offset_at(self, topic: str, moment: datetime) -> Mapping[int, int]:
-        milliseconds = -((_EPOCH - moment) // _MILLISECOND)
+        since = max(milliseconds(moment), 0)
         with self._lock, self._clients.errors():
             self._settle()
             described = kafka_topics.describe(self.admin(), [topic]).get(topic)
             if described is None:
                 raise kafka_topics.unknown(topic)
             wanted = [TopicPartition(topic, number) for number in range(described.partitions)]
-            found = kafka_topics.offsets(self.admin(), wanted, max(milliseconds, 0))
+            found = kafka_topics.offsets(self.admin(), wanted, since)
             ends = kafka_topics.offsets(self.admin(), wanted, OffsetSpec.LATEST)
             return {where.partition: found[where] if found[where] >= 0 else ends[where] for where in wanted}
 

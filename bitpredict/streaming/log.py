@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple, Protocol, Self
 
 from bitpredict.errors import EventLogError
+from bitpredict.market.time import EPOCH
 
 
 class Partition(NamedTuple):
@@ -177,6 +178,11 @@ class EventLog(Protocol):
 def partition_of(key: str, partitions: int) -> int:
     """The partition of a key, the same in every adapter."""
     return zlib.crc32(key.encode()) % partitions
+
+
+def milliseconds(moment: datetime) -> int:
+    """The first whole millisecond since 1970 that is not before `moment`, as messages are stamped."""
+    return -((EPOCH - moment) // timedelta(milliseconds=1))
 
 
 def has_members(group: str, count: int) -> EventLogError:

@@ -1,16 +1,15 @@
 """The last days of one symbol's minutes, in arrays that a new minute is written into: nothing is built anew."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 
 import numpy as np
 import pyarrow as pa
 
 from bitpredict.features.catalog import LOOKBACK
 from bitpredict.features.minutes import PROVENANCES, MinuteGrid
-from bitpredict.market.time import MINUTE
+from bitpredict.market.time import EPOCH, MINUTE
 from bitpredict.streaming.messages import Candle
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 REACH = LOOKBACK // MINUTE
 SPARE = 1440
 """Minutes kept beyond the look-back, and minutes that fit before the arrays are moved."""

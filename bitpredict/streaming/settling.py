@@ -8,11 +8,11 @@ import msgspec
 
 from bitpredict.forecasting.inference import COLUMNS
 from bitpredict.market.horizons import HORIZONS, TICK
+from bitpredict.market.time import EPOCH
 from bitpredict.storage.ledger import QUANTILES
 from bitpredict.streaming.engine import Outputs
 from bitpredict.streaming.log import Message
 from bitpredict.streaming.messages import Prediction, encode
-from bitpredict.streaming.minute_store import EPOCH
 from bitpredict.streaming.topics import PREDICTIONS, candles_topic, rejected_topic
 
 _EVERY = {horizon.name: horizon.every for horizon in (TICK, *HORIZONS)}

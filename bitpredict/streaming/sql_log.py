@@ -3,21 +3,21 @@
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Self
 from uuid import uuid4
 
 from sqlalchemy import Connection, delete, insert, select, update
 
 from bitpredict.errors import UnknownTopicError
-from bitpredict.streaming.log import Message, Partition, Record, TopicSpec, TopicState
+from bitpredict.streaming.log import Message, Partition, Record, TopicSpec, TopicState, milliseconds
 from bitpredict.streaming.sql_groups import forget
 from bitpredict.streaming.sql_messages import append, empty, fetch, first_at, lost, spans, sweep, unknown
 from bitpredict.streaming.sql_schema import CLAIMS, MESSAGES, PARTITIONS, TOPICS, SqlStore
 from bitpredict.streaming.sql_subscription import SqlSubscription
 
 SWEEP_SECONDS, SWEEP_AGAIN_SECONDS = 1.0, 0.05
-_EPOCH, _MILLISECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(milliseconds=1)
+_MILLISECOND = timedelta(milliseconds=1)
 
 
 class SqlLog:
@@ -105,10 +105,10 @@ class SqlLog:
         return records
 
     def offset_at(self, topic: str, moment: datetime) -> Mapping[int, int]:
-        milliseconds = -((_EPOCH - moment) // _MILLISECOND)
+        since = milliseconds(moment)
         with self._store.reading() as connection:
             return {
-                span.number: first_at(self._store, connection, span, milliseconds)
+                span.number: first_at(self._store, connection, span, since)
                 for span in spans(self._store, connection, topic)
             }
 

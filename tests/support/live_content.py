@@ -3,12 +3,12 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from decimal import Decimal
 
 import msgspec
 from sqlalchemy import select
 
+from bitpredict.market.time import EPOCH
 from bitpredict.settings import Settings
 from bitpredict.storage import schema
 from bitpredict.storage.database import connect
@@ -17,7 +17,6 @@ from bitpredict.streaming.messages import Candle, Prediction, Trade, decode_cand
 from bitpredict.streaming.predictor import GROUP
 from bitpredict.streaming.topics import PREDICTIONS, candles_topic, trades_topic
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _PAGE = 10_000
 
 
@@ -49,7 +48,7 @@ def content(log: EventLog, settings: Settings, exchange: str) -> Content:
     predictions, built = defaultdict(list), defaultdict(list)
     for record in records(log, PREDICTIONS):
         made = decode_prediction(record.value)
-        predictions[made.symbol].append(msgspec.structs.replace(made, written_at=_EPOCH))
+        predictions[made.symbol].append(msgspec.structs.replace(made, written_at=EPOCH))
     for record in records(log, candles_topic(exchange)):
         candle = decode_candle(record.value)
         if candle.built:
