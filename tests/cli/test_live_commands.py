@@ -1,7 +1,6 @@
 """`topics` and `replay` on a SQLite event log."""
 
 import json
-import socket
 from pathlib import Path
 
 import pytest
@@ -9,6 +8,7 @@ import pytest
 from bitpredict.settings import Settings
 from bitpredict.streaming.log import Checkpoint, Message, Partition
 from bitpredict.streaming.open_log import open_event_log
+from tests.support.ports import free_ports
 
 HEADER = "event_time,product_id,price,best_bid,best_ask\n"
 TICKS = [
@@ -20,11 +20,6 @@ TICKS = [
 @pytest.fixture(autouse=True)
 def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BITPREDICT_HOME", str(tmp_path / "home"))
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 def test_without_topics_it_says_how_to_get_them(run):
@@ -44,7 +39,7 @@ def test_created_topics_are_listed_with_their_partitions(run):
 def test_a_recording_is_replayed_and_its_messages_are_counted(run, tmp_path):
     file = tmp_path / "ticks.csv"
     file.write_text(HEADER + "".join(TICKS) + "2026-04-03T22:13:50Z,BTC-USD,-1,1,1\n")
-    done = run("replay", file, "--speed", "max", "--port", free_port())
+    done = run("replay", file, "--speed", "max", "--port", free_ports(1)[0])
     assert done.exit_code == 0, done.output
     assert "replayed 4 messages of coinbase" in done.stdout
     assert "1 of them rejected" in done.stdout

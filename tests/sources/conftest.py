@@ -1,6 +1,5 @@
 """What the tests of the sources share: a server, and clients that wait milliseconds where a real one waits seconds."""
 
-import socket
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -8,6 +7,7 @@ import pytest
 
 from bitpredict.sources.http import HttpClient
 from tests.support.archive_server import ArchiveServer, serve
+from tests.support.ports import free_ports
 
 
 @pytest.fixture
@@ -35,7 +35,4 @@ def client() -> Callable[..., HttpClient]:
 @pytest.fixture
 def free_port() -> int:
     """A port of this machine on which nothing listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    return free_ports(1)[0]

@@ -11,6 +11,7 @@ import pytest
 
 from bitpredict.errors import BitPredictError
 from bitpredict.streaming.service import serve
+from tests.support.ports import free_ports
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(60)]
 
@@ -48,11 +49,6 @@ class Done:
         return "nothing done"
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
-
-
 def get(port: int, path: str) -> tuple[int, str]:
     try:
         with urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
@@ -63,7 +59,7 @@ def get(port: int, path: str) -> tuple[int, str]:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_ends_it_and_it_says_what_it_did(number):
-    port = free_port()
+    port = free_ports(1)[0]
     process = subprocess.Popen([sys.executable, "-c", PROCESS, str(port)], stdout=subprocess.PIPE, text=True)
     try:
         deadline = time.monotonic() + 30
@@ -96,7 +92,7 @@ def test_a_signal_ends_it_and_it_says_what_it_did(number):
     ],
 )
 def test_it_answers_probes(path, ready, status, said):
-    port = free_port()
+    port = free_ports(1)[0]
     found = []
     assert serve(Done(lambda: found.append(get(port, path)), ready), port) == "nothing done"
     assert found[0][0] == status
@@ -112,5 +108,5 @@ def test_a_taken_port_is_named_before_any_work():
 
 def test_signals_are_as_before_when_it_has_ended():
     before = signal.getsignal(signal.SIGTERM)
-    serve(Done(), free_port())
+    serve(Done(), free_ports(1)[0])
     assert signal.getsignal(signal.SIGTERM) is before

@@ -15,6 +15,8 @@ from typing import Self
 
 import pytest
 
+from tests.support.ports import free_ports
+
 _ROOT = Path(__file__).resolve().parents[2]
 _SCRIPT = _ROOT / "deploy" / "kafka" / "broker"
 # Little memory, a quick start, and retention that a test can wait for (of properties given twice, the last holds).
@@ -51,7 +53,7 @@ class Broker:
     def __init__(self, data: Path | None = None) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="bitpredict-kafka-"))
         self.data = data or self.folder / "data"
-        port, controller = _free_ports()
+        port, controller = free_ports(2)
         self.address = f"127.0.0.1:{port}"
         self.url = f"kafka://{self.address}"
         properties = (_SCRIPT.parent / "server.properties").read_text()
@@ -124,10 +126,3 @@ def _fetch() -> None:
         fetched = subprocess.run([_SCRIPT, "--fetch"], check=False, capture_output=True, text=True)
     if fetched.returncode != 0:
         raise RuntimeError(fetched.stdout + fetched.stderr)
-
-
-def _free_ports() -> tuple[int, int]:
-    with socket.socket() as one, socket.socket() as other:
-        one.bind(("127.0.0.1", 0))
-        other.bind(("127.0.0.1", 0))
-        return one.getsockname()[1], other.getsockname()[1]

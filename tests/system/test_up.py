@@ -6,7 +6,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -31,6 +31,7 @@ from bitpredict_assets.supervisor import supervise
 from tests.support.commands import Finished, ended, started, wait_for
 from tests.support.dagster_web import DagsterWeb
 from tests.support.homes import Home
+from tests.support.ports import free_ports
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -91,14 +92,6 @@ def brought_up(folder: Path, home: Path | None = None, **settings: object) -> It
         addresses = [f"http://127.0.0.1:{port}" for port in (web, dashboard, collector, predictor)]
         home = Home(Path(str(everything["BITPREDICT_HOME"])))
         yield Up(process, home, DagsterWeb(addresses[0]), addresses[1], (addresses[2], addresses[3]))
-
-
-def free_ports(count: int) -> list[int]:
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for probe in sockets:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in sockets]
 
 
 def answers(url: str) -> Callable[[], bool]:
