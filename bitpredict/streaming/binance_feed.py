@@ -7,10 +7,10 @@ from datetime import datetime
 
 import structlog
 
+from bitpredict.breaker import Breaker
 from bitpredict.errors import MessageError, SourceError
 from bitpredict.streaming.binance import decode_frame, stream_url
 from bitpredict.streaming.binance_rest import LARGEST_REPAIR, BinanceTrades, shortest_interval
-from bitpredict.streaming.breaker import Breaker
 from bitpredict.streaming.continuity import Hole, Known
 from bitpredict.streaming.messages import Candle, Trade
 from bitpredict.streaming.outlet import Outlet

@@ -9,8 +9,8 @@ import structlog
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 from websockets.sync.client import ClientConnection, connect
 
+from bitpredict.breaker import Breaker
 from bitpredict.errors import MessageError
-from bitpredict.streaming.breaker import Breaker
 from bitpredict.streaming.frames import LARGEST_FRAME, reason_of
 from bitpredict.streaming.messages import Candle, Trade
 from bitpredict.streaming.outlet import Outlet
