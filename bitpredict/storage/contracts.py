@@ -155,3 +155,25 @@ STREAMED_TRADES = Contract(
     positive=("price",),
     description="Every trade of the live lane's topics, once, with the place of its message.",
 )
+
+HOURLY_SENTIMENT = Contract(
+    table="hourly_sentiment",
+    schema=pa.schema(
+        [
+            field("hour", TIMESTAMP, "full hour; the row holds what was known then of the 24 hours before", "UTC"),
+            field("source", pa.string(), "feed that told it; all: every story once, by whom it was told first"),
+            field("coin", pa.string(), "symbol of a coin that is mentioned, in capitals; all: whatever is"),
+            field("articles", pa.int64(), "number of articles", "articles"),
+            field("mean", pa.float64(), "mean of their scores", "from -1 to 1"),
+            field("dispersion", pa.float64(), "sample deviation of the scores; null of one article", nullable=True),
+            field("share_negative", pa.float64(), "share of articles that are negative", "from 0 to 1"),
+            field("model", pa.string(), "that judged most of them"),
+            _PROVENANCE,
+            _KNOWN_AT,
+        ]
+    ),
+    key=("hour", "source", "coin"),
+    time="hour",
+    positive=("articles",),
+    description="What the news of a day said, as it was known at each full hour, by feed and by coin.",
+)
