@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from websockets.sync.server import ServerConnection
 
+from bitpredict.breaker import Breaker
 from bitpredict.errors import BitPredictError, SettingsError
 from bitpredict.settings import Settings
 from bitpredict.sources.http import HttpClient
@@ -19,7 +20,6 @@ from bitpredict.storage.database import connect
 from bitpredict.storage.gap_ledger import read_gaps
 from bitpredict.streaming.binance_feed import BinancePolling, BinanceStream, Repair
 from bitpredict.streaming.binance_rest import BinanceTrades
-from bitpredict.streaming.breaker import Breaker
 from bitpredict.streaming.buffer import Buffer, Policy
 from bitpredict.streaming.coinbase_feed import CoinbaseStream
 from bitpredict.streaming.collector import Collector, Feed, choose_collector
