@@ -15,7 +15,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from bitpredict.errors import SettingsError, StorageError
 from bitpredict.settings import Settings
 
-REVISIONS = ("0001", "0002_markets", "0003_news")
+REVISIONS = ("0001", "0002_markets", "0003_news", "0004_sentiment")
 """Every schema version in order, so that a current database is recognised without loading Alembic."""
 
 VERSION_TABLE = "bitpredict_version"

@@ -236,3 +236,46 @@ news_feeds = Table(
     Column("resting_until", UtcDateTime, comment="after many failures it is not asked before"),
     Column("problem", Text, comment="what was wrong the last time; null where nothing was"),
 )
+
+tweets = Table(
+    "tweets",
+    metadata,
+    Column("tweet_id", String(32), primary_key=True, comment="hash of the post's id; authors are not kept"),
+    Column("query", String(200), nullable=False, comment="search that found it first"),
+    Column("language", String(10), nullable=False, comment="as the source says"),
+    Column("text", Text, nullable=False, comment="plain text"),
+    Column("created_at", UtcDateTime, comment="as the source says; null where that cannot be true"),
+    Column("first_seen_at", UtcDateTime, nullable=False, comment="receipt; could not be used before"),
+    Column("provenance", String(40), nullable=False, comment="observed or simulated"),
+    Index("ix_tweets_first_seen_at", "first_seen_at"),
+)
+
+article_sentiment = Table(
+    "article_sentiment",
+    metadata,
+    Column("article_id", String(32), ForeignKey("crypto_news.article_id"), primary_key=True),
+    Column("model", String(40), primary_key=True, comment="that spoke"),
+    Column("model_version", String(64), nullable=False),
+    Column("label", String(10), nullable=False, comment="negative, neutral or positive"),
+    Column("score", Double, nullable=False, comment="from -1 to 1"),
+    Column("negative", Double, nullable=False, comment="probability"),
+    Column("neutral", Double, nullable=False, comment="probability"),
+    Column("positive", Double, nullable=False, comment="probability"),
+    Column("scored_at", UtcDateTime, nullable=False, comment="could not be used before"),
+    Index("ix_article_sentiment_scored_at", "scored_at"),
+)
+
+ml_features_materialized = Table(
+    "ml_features_materialized",
+    metadata,
+    Column("symbol", String(20), primary_key=True),
+    Column("origin", UtcDateTime, nullable=False),
+    Column("feature_set_version", String(40), nullable=False),
+    Column("reference_price", Price, nullable=False, comment="last close known at the origin"),
+    Column("coverage", Double, nullable=False, comment="share of the window's minutes that are there"),
+    Column("features", Text, nullable=False, comment="JSON object: feature -> number or null"),
+    Column("provenance", String(40), nullable=False, comment="observed, repaired or simulated inputs"),
+    Column("known_at", UtcDateTime, nullable=False),
+    Column("written_by", String(40), nullable=False, comment="asset or predictor"),
+    Column("written_at", UtcDateTime, nullable=False),
+)
