@@ -10,6 +10,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.stream_processes import ROOT, free_port, until
+from bitpredict.settings import Settings
+from bitpredict.streaming.log import Checkpoint, Message, Partition, TopicSpec
+from bitpredict.streaming.open_log import open_event_log
+
+WARMING_UP = 300
+"""Transactions on a broker that has just started."""
 
 
 @contextmanager
@@ -44,10 +50,29 @@ def broker() -> Iterator[str]:
             process = subprocess.Popen([script, properties], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         try:
             until(lambda: _answers(address), process, 60)
+            _warm_up(address)
             yield address
         finally:
             process.terminate()
             process.wait(20)
+
+
+def _warm_up(address: str) -> None:
+    """Transactions as a predictor stores them, on a topic that is then deleted: a broker's first hundreds take twice as
+    long as its later ones, because Java compiles its code meanwhile, and a broker is started once."""
+    topic, group = "warming-up", "warmer"
+    with open_event_log(Settings(event_log_url=f"kafka://{address}")) as log:
+        log.create([TopicSpec(topic, 2, None)])
+        subscription = log.subscribe(group, [topic])
+        assigned = dict[Partition, Checkpoint | None]()
+        while not assigned:
+            assigned.update(subscription.poll(1.0).assigned)
+        for _ in range(WARMING_UP):
+            outputs = [(topic, Message(topic, bytes(600), 0))] * 8
+            subscription.checkpoint({each: Checkpoint(0, bytes(3000)) for each in assigned}, outputs)
+        subscription.close()
+        log.forget(group)
+        log.delete(topic)
 
 
 def _answers(address: str) -> bool:

@@ -40,10 +40,10 @@ FEATURES: tuple[Feature, ...] = (
 def compute(view: View) -> dict[str, Floats]:
     """The features of this family at the view's origins."""
     grid = view.grid
+    found = {"log_minutes_since_shock": _since_shock(view)}
     returns = view.of_returns(grid.log_return)
     largest = Ladder(np.where(np.isnan(grid.log_return), 0.0, np.abs(grid.log_return)), np.maximum)
     sigma = np.sqrt(view.variance(DAY))
-    found: dict[str, Floats] = {}
     for w in RETURN_WINDOWS:
         n = view.valid_returns(w)
         net = np.where(n > 0, returns.over(w, view.rows), np.nan)
@@ -53,9 +53,7 @@ def compute(view: View) -> dict[str, Floats]:
             found[f"drift_{w}"] = ratio(np.abs(net), sigma * np.sqrt(n))
     for w in LARGEST_WINDOWS:
         found[f"largest_{w}"] = 2.0 * log_of(largest.over(w, view.rows)) - log_of(view.variance(w))
-    found |= _extremes(view, sigma)
-    found["log_minutes_since_shock"] = _since_shock(view)
-    return found
+    return found | _extremes(view, sigma)
 
 
 def _extremes(view: View, sigma: Floats) -> dict[str, Floats]:

@@ -93,9 +93,9 @@ def _rows(candles: pa.Table, symbol: str, start: datetime, end: datetime) -> pa.
 def origin_values(view: View) -> dict[str, Floats]:
     """Every number of `catalog.PRICE_FEATURES` at the view's origins, by column: batch and live rows are made of it."""
     found: dict[str, Floats] = {
+        **movement.compute(view),  # first: it looks back from every minute, and leaves the sums of that behind
         **volatility.compute(view),
         **estimators.compute(view),
-        **movement.compute(view),
         **activity.compute(view),
         **indicators.compute(view),
         **clock.compute(view.origin),

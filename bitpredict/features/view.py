@@ -27,6 +27,7 @@ class View:
         self.rows = rows
         self._valid_returns: dict[tuple[int, int], Floats] = {}
         self._variance: dict[tuple[int, int], Floats] = {}
+        self._observed: dict[int, Floats] = {}
 
     @property
     def origin(self) -> Times:
@@ -54,7 +55,9 @@ class View:
 
     def observed_mean(self, series: Ladder, window: int) -> Floats:
         """Mean of a series over the observed minutes of the window."""
-        return ratio(series.over(window, self.rows), self.observed.over(window, self.rows))
+        if window not in self._observed:
+            self._observed[window] = self.observed.over(window, self.rows)
+        return ratio(series.over(window, self.rows), self._observed[window])
 
     def of_returns(self, values: Floats) -> Ladder:
         """A ladder over something made of the returns, NaN where they are not valid."""

@@ -43,15 +43,17 @@ class Ladder:
         Returns:
             (m,) in the order of `rows`.
         """
-        total: npt.NDArray[Any] | None = None
+        if window < 1:
+            raise ValueError(f"a window of {window} values holds nothing; it must be at least 1")
+        only = int(rows[0]) if rows.size == 1 else None
+        total: npt.NDArray[Any] = self._pieces[0][:0]
         back = 0
         for level in reversed(range(window.bit_length())):
             if window >> level & 1:
-                piece = self._faded(self._look_up(level, rows - back), back)
-                total = piece if total is None else self._combine(total, piece)
+                found = self._look_up(level, rows - back) if only is None else self._at(level, only - back)
+                piece = self._faded(found, back)
+                total = self._combine(total, piece) if back else piece
                 back += 1 << level
-        if total is None:
-            raise ValueError(f"a window of {window} values holds nothing; it must be at least 1")
         return total
 
     def _piece(self, level: int) -> npt.NDArray[Any]:
@@ -66,8 +68,6 @@ class Ladder:
         return self._pieces[level]
 
     def _look_up(self, level: int, rows: Rows) -> npt.NDArray[Any]:
-        if rows.size == 1 and level >= len(self._pieces) and rows[0] + 1 >= 1 << level:
-            return self._alone(level, int(rows[0]))
         piece = self._piece(level)
         if rows.size and rows.min() >= 0:
             return piece[rows]
@@ -76,11 +76,20 @@ class Ladder:
         found[inside] = piece[rows[inside]]
         return found
 
-    def _alone(self, level: int, row: int) -> npt.NDArray[Any]:
-        """The one value that is asked for of a piece, put together in the same order, without the whole piece."""
+    def _at(self, level: int, row: int) -> npt.NDArray[Any]:
+        """The one value that is asked for of a piece; a piece that is not there is not built for it, but this value is
+        put together in the same order."""
+        if row < 0:
+            return np.full(1, self._empty, self._pieces[0].dtype)
+        if level < len(self._pieces) or row + 1 < 1 << level:
+            return self._piece(level)[row : row + 1]
         part = self._pieces[0][row + 1 - (1 << level) : row + 1]
-        for below in range(level):
-            part = self._combine(part[1::2], self._faded(part[::2], 1 << below))
+        if self._decay == 1.0:
+            for _ in range(level):
+                part = self._combine(part[1::2], part[::2])
+        else:
+            for below in range(level):
+                part = self._combine(part[1::2], part[::2] * self._decay ** (1 << below))
         return part
 
     def _faded(self, values: npt.NDArray[Any], steps: int) -> npt.NDArray[Any]:

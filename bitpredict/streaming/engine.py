@@ -213,6 +213,7 @@ class PartitionEngine:
         store = MinuteStore(lane.symbol)
         start = lane.history_until - LOOKBACK
         store.load(self._history(lane.symbol, start, lane.history_until), start, lane.history_until)
+        row_at(store, lane.history_until)  # unused: what a first row costs beyond others is paid before one is awaited
         return store
 
     def _advance(self, lane: Lane, trade: Trade, trigger: Trigger, outputs: Outputs) -> None:

@@ -125,6 +125,8 @@ class KafkaSubscription:
                 metadata_max_age_ms=1_000,  # how soon added partitions and remade topics are noticed
                 partition_assignment_strategy=[RangePartitionAssignor],  # partition n of every topic: one member's
                 max_poll_records=POLL_RECORDS,
+                # A fetch that waits when a transaction ends is not always answered then, but when its wait is over.
+                fetch_max_wait_ms=25,
             )
             mend(self._consumer)
             self._listener = _Listener(self._consumer)

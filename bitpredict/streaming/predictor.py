@@ -85,6 +85,7 @@ class Predictor:
         """A membership of the group, from its beginning to `stop` or an error."""
         connect(self._settings).dispose()  # makes sure of the schema
         self._ledger = open_engine(self._settings.database, "BITPREDICT_DATABASE_URL", LEDGER_BUSY_SECONDS)
+        write_few_forecasts(self._ledger, [])  # connected: the first forecasts do not wait for it
         exchanges = live_exchanges(self._settings)
         topics = [name for exchange in exchanges for name in (trades_topic(exchange), candles_topic(exchange))]
         subscription = self._log.subscribe(GROUP, topics)

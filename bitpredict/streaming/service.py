@@ -1,5 +1,6 @@
 """How a process of the live lane runs: until it is told to end, with its health and metrics on a port of its own."""
 
+import gc
 import signal
 import threading
 from collections.abc import Iterator
@@ -45,6 +46,8 @@ def serve(worker: Worker, port: int) -> str:
         BitPredictError: the port is taken, or the worker cannot go on.
     """
     stop = threading.Event()
+    gc.collect()
+    gc.freeze()  # what was imported stays: looking through it again halts the process for a sixth of a second
     with _ended_by_signals(stop), _answering(worker, port):
         worker.run(stop)
     return worker.summary()
