@@ -1,6 +1,5 @@
 """What CoinGecko's answers say, row by row: which of it can be believed, and why the rest cannot."""
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -9,13 +8,13 @@ from typing import Any
 import pandas as pd
 
 from bitpredict.market.time import EPOCH
+from bitpredict.sources.numbers import number
 
 CLOCK_TOLERANCE = timedelta(minutes=2)
 SMALLEST, LARGEST = 1e-20, 1e13
 """Dollars: what is outside is no price of a coin, and no decimal column could hold it."""
 
 _AMOUNTS = ("market_cap", "total_volume", "high_24h", "low_24h", "circulating_supply")
-_DECIMAL = re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,40})?([eE][-+]?[0-9]{1,3})?")
 _LATEST = 32_503_680_000_000
 """Milliseconds of the year 3000."""
 
@@ -61,10 +60,10 @@ def _point(sent: Any) -> tuple[datetime | None, float | None]:
     """The time (milliseconds) and value of a chart's point; None for what is neither."""
     if not isinstance(sent, list) or len(sent) != 2:
         return None, None
-    milliseconds = _number(sent[0])
+    milliseconds = number(sent[0])
     if milliseconds is None or not 0 <= milliseconds <= _LATEST:
         return None, None
-    return EPOCH + timedelta(milliseconds=milliseconds), _number(sent[1])
+    return EPOCH + timedelta(milliseconds=milliseconds), number(sent[1])
 
 
 def current(
@@ -107,7 +106,7 @@ class _UnusableError(Exception):
 def _quote(coin: str, item: Mapping[str, Any], received_at: datetime, oddities: Counter[str]) -> dict[str, Any]:
     if item.get("current_price") is None:
         raise _UnusableError("no price")
-    price = _number(item["current_price"])
+    price = number(item["current_price"])
     if price is None or not SMALLEST <= price <= LARGEST:
         raise _UnusableError(f"no believable price: {str(item['current_price'])[:40]!r}")
     observed_at = _instant(item.get("last_updated"))
@@ -126,7 +125,7 @@ def _quote(coin: str, item: Mapping[str, Any], received_at: datetime, oddities: 
 
 def _amounts(item: Mapping[str, Any], oddities: Counter[str]) -> Iterator[tuple[str, float | None]]:
     for name in _AMOUNTS:
-        value = _number(item.get(name))
+        value = number(item.get(name))
         if item.get(name) is not None and (value is None or value < 0):
             oddities[f"unusable {name}"] += 1
             value = None
@@ -134,24 +133,11 @@ def _amounts(item: Mapping[str, Any], oddities: Counter[str]) -> Iterator[tuple[
 
 
 def _rank(sent: Any, oddities: Counter[str]) -> int | None:
-    rank = _number(sent)
+    rank = number(sent)
     if rank is not None and rank.is_integer() and 0 < rank < 1_000_000:
         return int(rank)
     oddities["unusable market_cap_rank"] += sent is not None
     return None
-
-
-def _number(sent: Any) -> float | None:
-    """A finite number, also one that was sent as text; None for anything else."""
-    if isinstance(sent, bool) or not isinstance(sent, (int, float, str)):
-        return None
-    if isinstance(sent, str) and not _DECIMAL.fullmatch(sent):
-        return None
-    try:
-        value = float(sent)
-    except OverflowError:
-        return None
-    return value if abs(value) < float("inf") else None
 
 
 def _instant(sent: Any) -> datetime | None:
