@@ -189,6 +189,16 @@ class Settings(BaseSettings):
         return self.home / "coins.csv"
 
     @property
+    def invented_quotes(self) -> bool:
+        """Whether the quotes of many coins are the sample's: it has no others, unless an address is named."""
+        return self.market == "sample" and not self.coingecko_url
+
+    @property
+    def invented_news(self) -> bool:
+        """Whether the news are the sample's: it has no others, unless a list of feeds is named."""
+        return self.market == "sample" and self.feeds_file is None
+
+    @property
     def storage_options(self) -> dict[str, str]:
         """What Delta needs to reach an S3 lake; empty for a folder."""
         if not self.lake.startswith("s3://"):

@@ -16,7 +16,7 @@ app = typer.Typer()
 
 @app.command()
 def demo() -> None:
-    """Run the whole graph on the shipped sample of real candles and show what came out."""
+    """Run the whole graph on the shipped sample (real candles, invented news and quotes) and show what came out."""
     import os
 
     from bitpredict.market.time import DAY
@@ -25,7 +25,8 @@ def demo() -> None:
 
     os.environ["BITPREDICT_MARKET"] = "sample"
     settings = load_settings()
-    run_graph(settings, SAMPLE_START, SAMPLE_END - DAY)
+    invented = settings.invented_quotes and settings.invented_news  # otherwise the named sources would be asked
+    run_graph(settings, SAMPLE_START, SAMPLE_END - DAY, invented_world=invented)
     show_results(settings)
 
 

@@ -31,11 +31,20 @@ _OURS = re.compile(r"^(bitpredict\.errors\.\w+|dagster\._core\.definitions\.even
 
 @dataclass(frozen=True)
 class Stage:
-    """One job over a range of its partitions, first and last included."""
+    """One job over a range of its partitions, first and last included; both empty where it has none."""
 
     job: str
-    first: str
-    last: str
+    first: str = ""
+    last: str = ""
+
+    @property
+    def title(self) -> str:
+        """The job and its range."""
+        return f"{self.job} {self.first} to {self.last}" if self.first else self.job
+
+
+INVENTED_WORLD = (Stage("markets"), Stage("news"))
+"""What the sample has beside its candles."""
 
 
 def stages(first: date, last: date) -> list[Stage]:
@@ -75,6 +84,7 @@ def run_stage(
     # One event for the whole range instead of one a partition: a third of a backfill's time.
     os.environ["DAGSTER_EMIT_PARTITION_SUBSET_IN_PLANNED_EVENTS"] = "1"
     run_id = str(uuid.uuid4())
+    range_tags = {ASSET_PARTITION_RANGE_START_TAG: stage.first, ASSET_PARTITION_RANGE_END_TAG: stage.last}
     with _listening(instance, run_id, on_message):
         result = defs.resolve_job_def(stage.job).execute_in_process(
             instance=instance,
@@ -82,8 +92,7 @@ def run_stage(
             raise_on_error=False,
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
             tags={
-                ASSET_PARTITION_RANGE_START_TAG: stage.first,
-                ASSET_PARTITION_RANGE_END_TAG: stage.last,
+                **(range_tags if stage.first else {}),
                 MAX_RETRIES_TAG: "0",  # who asked for it waits for it here, and is told
                 **tags,
             },

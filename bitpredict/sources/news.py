@@ -107,11 +107,15 @@ def collect_news(
         StorageError: the database cannot be read or written. Nothing was written.
     """
     now = now or datetime.now(UTC)
-    states: dict[str, State] = {row["source"]: row for row in read_feeds(engine).to_dict("records")}
-    visits = visit_all(http, addresses, states, now)
+    return store_visits(engine, visit_all(http, addresses, _feed_states(engine), now), now)
+
+
+def store_visits(engine: Engine, visits: tuple[Visit, ...], now: datetime, provenance: str = OBSERVED) -> NewsCollected:
+    """Store what the visits brought with the feeds' state; raises what `collect_news` raises."""
+    states = _feed_states(engine)
     found = [(each.address, article) for each in visits if each.feed for article in each.feed.articles]
     fresh = _not_known(engine, found)
-    rows = _with_originals(engine, fresh)
+    rows = _with_originals(engine, fresh, provenance)
     asked = [each for each in visits if each.outcome not in (RESTING, NOT_DUE)]
     inserted = write_news(engine, rows, _states(asked, states, now))
     rejected: Counter[str] = Counter()
@@ -194,7 +198,7 @@ def _not_known(engine: Engine, found: Sequence[tuple[FeedAddress, Article]]) -> 
     return fresh
 
 
-def _with_originals(engine: Engine, fresh: Sequence[tuple[FeedAddress, Article]]) -> pd.DataFrame:
+def _with_originals(engine: Engine, fresh: Sequence[tuple[FeedAddress, Article]], provenance: str) -> pd.DataFrame:
     """Rows of `crypto_news`; each with the article of another feed that told the same before, stored or among them."""
     columns = [column.name for column in crypto_news.columns]
     if not fresh:
@@ -212,10 +216,14 @@ def _with_originals(engine: Engine, fresh: Sequence[tuple[FeedAddress, Article]]
         duplicate_of = None if original is None else roots[original] or ids[original]
         rows.append(
             row
-            | {"source": address.name, "language": address.language, "provenance": OBSERVED}
+            | {"source": address.name, "language": address.language, "provenance": provenance}
             | {"duplicate_of": duplicate_of}
         )
     return pd.DataFrame(rows, columns=columns)
+
+
+def _feed_states(engine: Engine) -> dict[str, State]:
+    return {row["source"]: row for row in read_feeds(engine).to_dict("records")}
 
 
 def _states(asked: Sequence[Visit], before: Mapping[str, State], now: datetime) -> pd.DataFrame:

@@ -16,6 +16,7 @@ from bitpredict.storage.schema import crypto_assets, price_data_real
 from bitpredict.storage.upserts import insert_new, upsert
 
 OBSERVED = "observed"
+_QUOTE = ["coin_id", "observed_at"]
 
 
 @dataclass(frozen=True)
@@ -26,13 +27,15 @@ class QuotesWritten:
     already_there: int
 
 
-def write_quotes(engine: Engine, coins: Iterable[Coin], quotes: pd.DataFrame, *, source: str) -> QuotesWritten:
-    """Write quotes and what they say of their coins, in one transaction. A quote of the same coin and time of
-    observation keeps its first row: with it `known_at`, so that the past stays as it was known.
+def write_quotes(
+    engine: Engine, coins: Iterable[Coin], quotes: pd.DataFrame, *, source: str, provenance: str = OBSERVED
+) -> QuotesWritten:
+    """Write the quotes of one or several answers and what they say of their coins, in one transaction. A quote that is
+    there, by coin and time of observation, keeps its row: with it `known_at`, so that the past stays as it was known.
 
     Args:
         coins: the names of the quotes' coins, and maybe of others.
-        quotes: at most one row a coin; columns of `price_data_real` but source and provenance.
+        quotes: in the order of their receipt; columns of `price_data_real` but source and provenance.
 
     Raises:
         ContractError: a quote is of a coin that is not in `coins`, or does not fit the table. Nothing was written.
@@ -41,9 +44,13 @@ def write_quotes(engine: Engine, coins: Iterable[Coin], quotes: pd.DataFrame, *,
     names = {coin.coin_id: coin for coin in coins}
     if unknown := sorted(set(quotes["coin_id"]) - set(names)):
         raise ContractError(f"price_data_real is given coins that are not in the list: {unknown}")
+    if (twice := quotes.duplicated(_QUOTE)).any():
+        raise ContractError(
+            f"price_data_real is given the same key twice: {quotes.loc[twice, _QUOTE].iloc[0].to_dict()}"
+        )
     with writing(engine, alone=True) as connection:
         upsert(connection, crypto_assets, _seen(connection, names, quotes))
-        inserted = insert_new(connection, price_data_real, quotes.assign(source=source, provenance=OBSERVED))
+        inserted = insert_new(connection, price_data_real, quotes.assign(source=source, provenance=provenance))
     return QuotesWritten(inserted, len(quotes) - inserted)
 
 
@@ -100,6 +107,9 @@ def read_quotes(engine: Engine, coin_id: str, start: datetime, end: datetime) ->
         return fetch(connection, query, list(price_data_real.columns), [table.observed_at])
 
 
+_COIN = ["coin_id", "symbol", "name", "market_cap_rank", "first_seen", "last_seen"]
+
+
 def _coins_seen(connection: Connection) -> pd.DataFrame:
     query = select(crypto_assets.columns, connection.dialect)
     return fetch(connection, query, list(crypto_assets.columns), [crypto_assets.c.coin_id])
@@ -108,12 +118,13 @@ def _coins_seen(connection: Connection) -> pd.DataFrame:
 def _seen(connection: Connection, names: dict[str, Coin], quotes: pd.DataFrame) -> pd.DataFrame:
     """The rows of the quotes' coins as they will be: an answer that comes late takes nothing back."""
     before = {row["coin_id"]: row for row in _coins_seen(connection).to_dict("records")}
-    rows = []
+    after: dict[str, dict[str, object]] = {}
     for quote in quotes.to_dict("records"):
         coin, received, rank = names[quote["coin_id"]], quote["known_at"], quote["market_cap_rank"]
         first = last = received
-        if known := before.get(coin.coin_id):
+        if known := after.get(coin.coin_id) or before.get(coin.coin_id):
             first, last = min(known["first_seen"], received), max(known["last_seen"], received)
             rank = known["market_cap_rank"] if last > received or pd.isna(rank) else rank
-        rows.append((coin.coin_id, coin.symbol, coin.name, rank, first, last))
-    return pd.DataFrame(rows, columns=["coin_id", "symbol", "name", "market_cap_rank", "first_seen", "last_seen"])
+        row = (coin.coin_id, coin.symbol, coin.name, rank, first, last)
+        after[coin.coin_id] = dict(zip(_COIN, row, strict=True))
+    return pd.DataFrame(after.values(), columns=_COIN)

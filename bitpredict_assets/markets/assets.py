@@ -7,7 +7,7 @@ import pandas as pd
 import pyarrow as pa
 
 from bitpredict.market.coins import read_coins
-from bitpredict.storage.market_table import newest_quotes, read_coins_seen, write_history, write_quotes
+from bitpredict.storage.market_table import OBSERVED, newest_quotes, read_coins_seen, write_history, write_quotes
 from bitpredict_assets.describe import OWNERS, count_rows_by_day, database_columns, preview, show
 from bitpredict_assets.freshness import quotes_late
 from bitpredict_assets.partitions import quoted
@@ -29,30 +29,40 @@ _SHOWN = ["symbol", "name", "market_cap_rank", "price", "observed_at", "known_at
 def coin_markets(context: dg.AssetExecutionContext, platform: Platform) -> None:
     """The current quote of every coin of the list, with when it was observed and when it could be known. A coin without
     a believable quote is reported as missing with its reason; nothing is filled in. Running it again adds nothing that
-    is there already."""
+    is there already. Beside the sample's candles: invented quotes of its last hours, labelled so."""
     from bitpredict.sources.coingecko import SOURCE, CoinGecko
+    from bitpredict.sources.sample_world import QUOTES_FILE, SIMULATED, sample_quotes
 
-    coins = read_coins(platform.settings.coins_file)
-    found = CoinGecko.from_settings(platform.settings).markets([coin.coin_id for coin in coins])
+    settings = platform.settings
+    coins = read_coins(settings.coins_file)
+    ids = [coin.coin_id for coin in coins]
+    if settings.invented_quotes:
+        answers = [*sample_quotes(ids)]
+        origin = {"source": "sample", "provenance": SIMULATED}
+    else:
+        answers = [CoinGecko.from_settings(settings).markets(ids)]
+        origin = {"source": SOURCE, "provenance": OBSERVED}
+    found = answers[-1]
     succeeded = f"{len(found.quotes)} of {len(coins)}"
     if found.quotes.empty:
         # A run that brought nothing must not look like one that did.
         raise dg.Failure(f"{succeeded} coins have a quote: {dict(found.missing)}; look at BITPREDICT_COINGECKO_URL")
-    written = write_quotes(platform.engine, coins, found.quotes, source=SOURCE)
+    quotes = pd.concat([answer.quotes for answer in answers])
+    written = write_quotes(platform.engine, coins, quotes, **origin)
     context.log.info(f"{succeeded} coins have a quote" + "".join(f"; {c}: {why}" for c, why in found.missing.items()))
     newest = newest_quotes(platform.engine).sort_values("market_cap_rank", ascending=False)
     context.add_output_metadata(
         {
-            "dagster/row_count": len(found.quotes),
+            "dagster/row_count": len(quotes),
             "coins": succeeded,
             "missing coins": dict(found.missing),
             "new": written.inserted,
             "already there": written.already_there,
             "oddities of the answer": dict(found.oddities),
-            "first": dg.TimestampMetadataValue(found.quotes["observed_at"].min().timestamp()),
-            "last": dg.TimestampMetadataValue(found.quotes["observed_at"].max().timestamp()),
+            "first": dg.TimestampMetadataValue(quotes["observed_at"].min().timestamp()),
+            "last": dg.TimestampMetadataValue(quotes["observed_at"].max().timestamp()),
             "received": dg.TimestampMetadataValue(found.received_at.timestamp()),
-            "source": f"{SOURCE}, {platform.settings.coingecko}",
+            "source": f"{origin['source']}, {QUOTES_FILE if settings.invented_quotes else settings.coingecko}",
             "preview": preview(newest[_SHOWN]),
         }
     )

@@ -29,7 +29,8 @@ STALE_AFTER = timedelta(minutes=15)
 )
 def coin_market_checks(platform: Platform) -> Iterable[dg.AssetCheckResult]:
     """Of the coins of the list by what is stored, so that a source that has fallen silent is seen too."""
-    now = pd.Timestamp(datetime.now(UTC))
+    settings = platform.settings
+    now = pd.Timestamp(settings.collected_until() if settings.invented_quotes else datetime.now(UTC))
     stored = newest_quotes(platform.engine).set_index("coin_id")
     listed = stored.reindex([coin.coin_id for coin in read_coins(platform.settings.coins_file)])
     seen = listed["last_seen"]

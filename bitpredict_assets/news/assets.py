@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
+from bitpredict.market.time import DAY
 from bitpredict.storage.news_table import read_feeds, read_headlines
 from bitpredict_assets.describe import OWNERS, database_columns, preview
 from bitpredict_assets.freshness import news_late
@@ -27,19 +28,26 @@ _SHOWN = ["first_seen_at", "source", "title", "duplicate_of"]
 def crypto_news(context: dg.AssetExecutionContext, platform: Platform) -> None:
     """Headlines and summaries as plain text, each article once under its canonical address, with when it was first seen
     beside what its feed says of its date. A story that another feed told before is marked. Feeds are asked side by side
-    and only for what is new; one that fails is reported, and left alone for a while when it goes on failing."""
+    and only for what is new; one that fails is reported, and left alone for a while when it goes on failing. Beside the
+    sample's candles: invented feeds, labelled so."""
     from bitpredict.sources.feed_addresses import FEEDS_FILE, read_feed_addresses
-    from bitpredict.sources.news import FAILED, collect_news, news_client
+    from bitpredict.sources.news import FAILED, collect_news, news_client, store_visits
+    from bitpredict.sources.sample_world import SAMPLE_FEEDS_FILE, SIMULATED, sample_visits
 
-    addresses = read_feed_addresses(platform.settings.feeds_file or FEEDS_FILE)
-    now = datetime.now(UTC)
-    found = collect_news(platform.engine, news_client(platform.settings), addresses, now)
+    settings, engine = platform.settings, platform.engine
+    if settings.invented_news:
+        now = settings.collected_until()
+        since = now - DAY
+        found = store_visits(engine, sample_visits(read_feed_addresses(SAMPLE_FEEDS_FILE), now), now, SIMULATED)
+    else:
+        since = now = datetime.now(UTC)
+        found = collect_news(engine, news_client(settings), read_feed_addresses(settings.feeds_file or FEEDS_FILE), now)
     outcomes = Counter(visit.outcome for visit in found.visits)
     problems = {visit.address.name: visit.problem for visit in found.visits if visit.problem}
     if outcomes[FAILED] and outcomes[FAILED] == outcomes.total():
         # A run that reached nobody must not look like one that found nothing new.
         raise dg.Failure(f"none of {outcomes.total()} feeds answered; is the network there? {problems}")
-    health = read_feeds(platform.engine)
+    health = read_feeds(engine)
     context.log.info(f"{found.inserted} new articles; feeds: {dict(outcomes)}")
     context.add_output_metadata(
         {
@@ -50,6 +58,6 @@ def crypto_news(context: dg.AssetExecutionContext, platform: Platform) -> None:
             "told by another feed before": found.retold,
             "rejected entries": dict(found.rejected),
             "feed health": preview(health[_HEALTH], rows=len(health)),
-            "preview": preview(read_headlines(platform.engine, now)[_SHOWN]),
+            "preview": preview(read_headlines(engine, since)[_SHOWN]),
         }
     )

@@ -8,6 +8,7 @@ import pandas as pd
 
 from bitpredict.market.time import DAY
 from bitpredict.sources.feed_addresses import FEEDS_FILE, read_feed_addresses
+from bitpredict.sources.sample_world import SAMPLE_FEEDS_FILE
 from bitpredict.storage.news_table import read_feeds, read_news
 from bitpredict_assets.news.assets import crypto_news
 from bitpredict_assets.resources import Platform
@@ -32,8 +33,9 @@ AHEAD = timedelta(minutes=10)
 )
 def crypto_news_checks(platform: Platform) -> Iterable[dg.AssetCheckResult]:
     """By what is stored, so that a feed that has fallen silent is seen too."""
-    now = datetime.now(UTC)
-    addresses = read_feed_addresses(platform.settings.feeds_file or FEEDS_FILE)
+    settings = platform.settings
+    now = settings.collected_until() if settings.invented_news else datetime.now(UTC)
+    addresses = read_feed_addresses(SAMPLE_FEEDS_FILE if settings.invented_news else settings.feeds_file or FEEDS_FILE)
     enabled = [address.name for address in addresses if address.enabled]
     states = read_feeds(platform.engine).set_index("source").reindex(enabled)
     silent = states[~(states["answered_at"] >= pd.Timestamp(now - SILENT_AFTER))]

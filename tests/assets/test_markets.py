@@ -63,6 +63,23 @@ def test_recorded_quotes_are_92_of_92_and_stale_by_now(recordings, coingecko, en
     assert ran.check_metadata("quotes_fresh")["stale coins"] == 92
 
 
+def test_beside_the_samples_candles_invented_quotes_are_labelled_so_and_fit_its_calendar(engine):
+    first, second = run_job("markets"), run_job("markets")
+    assert all(check.passed for ran in (first, second) for check in ran.checks.values())
+    said, again = first.metadata("coin_markets"), second.metadata("coin_markets")
+    assert (said["coins"], said["oddities of the answer"]) == ("92 of 92", {})
+    assert said["source"].startswith("sample, ")
+    assert (said["new"], again["new"]) == (109 * 92, 0)
+    assert set(newest_quotes(engine)["provenance"]) == {"simulated"}
+    bitcoin = read_quotes(engine, "bitcoin", datetime(2023, 12, 30, tzinfo=UTC), datetime(2024, 1, 1, tzinfo=UTC))
+    assert len(bitcoin) == 109
+    assert (bitcoin["known_at"] >= bitcoin["observed_at"]).all()
+    assert bitcoin["known_at"].max() < datetime(2024, 1, 1, tzinfo=UTC)
+    seen = read_coins_seen(engine)
+    assert set(seen["first_seen"]) == {bitcoin["known_at"].min()}
+    assert set(seen["last_seen"]) == {bitcoin["known_at"].max()}
+
+
 def test_fresh_quotes_pass_and_the_same_again_adds_nothing(coingecko, engine):
     coingecko.scripts[ROUTE] = [answer(datetime.now(UTC).replace(microsecond=0))] * 2
     first, second = run_job("markets"), run_job("markets")

@@ -62,6 +62,27 @@ def test_a_round_stores_what_is_new_and_tells_how_every_feed_is(server, listed, 
     assert list(ran.check_metadata("feeds_answer")["silent"]) == ["down"]
 
 
+def test_beside_the_samples_candles_invented_news_are_labelled_so_and_fit_its_calendar(engine):
+    first = run_job("news")
+    before = read_news(engine, *EVER), read_feeds(engine)
+    second = run_job("news")
+    assert all(check.passed for ran in (first, second) for check in ran.checks.values())
+    articles, feeds = before
+    assert first.metadata("crypto_news")["dagster/row_count"] == len(articles) > 30
+    assert second.metadata("crypto_news")["dagster/row_count"] == 0
+    pd.testing.assert_frame_equal(read_news(engine, *EVER), articles)
+    pd.testing.assert_frame_equal(read_feeds(engine), feeds)
+    assert set(articles["provenance"]) == {"simulated"}
+    assert articles["title"].str.startswith("(made-up) ").all()
+    assert articles["source"].str.startswith("Sample ").all()
+    assert articles["url"].str.contains(".sample.example/", regex=False).all()
+    waited = articles["first_seen_at"] - articles["published_at"]
+    assert waited.between(timedelta(0), timedelta(minutes=15), inclusive="left").all()
+    assert articles["first_seen_at"].min() >= datetime(2023, 12, 30, tzinfo=UTC)
+    assert articles["first_seen_at"].max() <= datetime(2024, 1, 1, tzinfo=UTC)
+    assert articles["duplicate_of"].notna().sum() == 1
+
+
 def test_running_it_again_changes_nothing(server, listed, engine):
     listed("a")
     server.files["/a"] = rss((1, TITLE))

@@ -14,6 +14,9 @@ from deltalake import DeltaTable
 
 LAKE_TABLES = ("binance_candles", "candles", "price_features", "feature_table")
 DATABASE_TABLES = (*("data_gaps", "model_evaluations", "champions", "forecasts", "forecast_outcomes", "scorecard"),)
+INVENTED_TABLES = ("crypto_assets", "price_data_real", "crypto_news", "news_feeds")
+"""What `bitpredict demo` fills beside them, and a backfill leaves empty."""
+
 STAMPS = frozenset(
     {"first_seen", "evaluated_at", "decided_at", "written_at", "scored_at", "updated_at", "input"},
 )
@@ -70,7 +73,7 @@ class Home:
 
     def _everything(self, stamps: bool) -> Iterator[tuple[str, object]]:
         yield from ((table, self.lake(table)) for table in LAKE_TABLES)
-        yield from ((table, self.database(table, stamps=stamps)) for table in DATABASE_TABLES)
+        yield from ((table, self.database(table, stamps=stamps)) for table in (*DATABASE_TABLES, *INVENTED_TABLES))
         yield "model store", self.versions()
         yield "MLflow", self.registered()
 
