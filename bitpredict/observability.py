@@ -9,6 +9,7 @@ SOURCE_REQUESTS = Counter("bitpredict_source_requests", "requests sent, repeats 
 SOURCE_ERRORS = Counter("bitpredict_source_errors", "requests that failed, by what was wrong", ["source", "reason"])
 SOURCE_RETRIES = Counter("bitpredict_source_retries", "requests that were sent again", ["source"])
 SOURCE_REJECTED_ROWS = Counter("bitpredict_source_rejected_rows", "rows not believed", ["source", "reason"])
+RAW_ANSWERS = Counter("bitpredict_raw_answers", "answers kept as they came, or failed to be", ["source", "outcome"])
 
 
 def configure_logging(json: bool | None = None) -> None:

@@ -42,6 +42,7 @@ class Settings(BaseSettings):
         stream_min_messages, stream_max_age_seconds: when waiting messages are worth a run of Dagster's: so many, or the
             oldest is so old.
         stream_bite_messages: how many one tick of a sensor takes at most, as after a pause.
+        raw_retention_days: how long it is kept what the sources answered, compressed, in `raw` below the lake's root.
         sentiment_models: who is asked what a text says, in this order, until one finds something in it; those that are
             not there (nothing trained, nothing downloaded) are passed over.
         finbert_folder: where FinBERT's network and tokens are; by default below home, where the command puts them.
@@ -73,6 +74,7 @@ class Settings(BaseSettings):
     s3_access_key_id: SecretStr = SecretStr("")
     s3_secret_access_key: SecretStr = SecretStr("")
     vacuum_after_days: int = Field(default=30, ge=0)
+    raw_retention_days: int = Field(default=90, ge=1)
 
     http_timeout_seconds: float = Field(default=20.0, gt=0)
     http_attempts: int = Field(default=5, ge=1)
@@ -201,7 +203,11 @@ class Settings(BaseSettings):
     @property
     def storage_options(self) -> dict[str, str]:
         """What Delta needs to reach an S3 lake; empty for a folder."""
-        if not self.lake.startswith("s3://"):
+        return self.options_for(self.lake)
+
+    def options_for(self, url: str) -> dict[str, str]:
+        """What is needed to reach `url` where it is on S3; empty for a folder."""
+        if not url.startswith("s3://"):
             return {}
         options = {
             "AWS_REGION": self.s3_region,

@@ -18,7 +18,8 @@ from bitpredict.errors import BadSourceDataError, RateLimitedError, SourceError,
 from bitpredict.observability import SOURCE_REJECTED_ROWS
 from bitpredict.settings import Settings
 from bitpredict.sources.coingecko_quotes import chart, current, table
-from bitpredict.sources.http import HttpClient, Reply
+from bitpredict.sources.http import Asks, HttpClient, Reply
+from bitpredict.storage.raw import Keep
 
 SOURCE = "coingecko"
 CURRENCY = "usd"
@@ -71,13 +72,13 @@ class CoinGecko:
         http: whose retries and limits apply; it carries the key.
     """
 
-    def __init__(self, base_url: str, http: HttpClient) -> None:
+    def __init__(self, base_url: str, http: Asks) -> None:
         self._url = f"{base_url.rstrip('/')}/api/v3"
         self._http = http
 
     @classmethod
-    def from_settings(cls, settings: Settings) -> "CoinGecko":
-        """By BITPREDICT_COINGECKO_URL, _KEY and _PLAN."""
+    def from_settings(cls, settings: Settings, keep: Keep | None = None) -> "CoinGecko":
+        """By BITPREDICT_COINGECKO_URL, _KEY and _PLAN; `keep` is given every answer as it came."""
         key = settings.coingecko_key.get_secret_value().strip()
         header = _PRO_HEADER if settings.coingecko_plan == "pro" else _FREE_HEADER
         return cls(
@@ -88,6 +89,7 @@ class CoinGecko:
                 attempts=settings.http_attempts,
                 interval=_INTERVALS[settings.coingecko_plan],
                 headers={header: key} if key else {},
+                keep=keep,
             ),
         )
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
+from typing import Protocol
 from urllib.parse import urlencode, urljoin, urlsplit
 
 import requests
@@ -16,6 +17,7 @@ import urllib3
 from bitpredict.errors import BadSourceDataError, RateLimitedError, SourceUnavailableError
 from bitpredict.observability import SOURCE_ERRORS, SOURCE_REQUESTS, SOURCE_RETRIES
 from bitpredict.sources.connections import Deadline, WatchedAdapter
+from bitpredict.storage.raw import Keep
 
 USER_AGENT = "bitpredict (self-hosted forecasting)"
 LARGEST_BODY = 16_000_000
@@ -43,6 +45,20 @@ class Reply:
     url: str
 
 
+class Asks(Protocol):
+    """What sources need of a client; what was kept of one answers in its place when a table is made again."""
+
+    def get(
+        self,
+        url: str,
+        params: Mapping[str, str | int] | None = None,
+        *,
+        etag: str = "",
+        last_modified: str = "",
+        max_bytes: int = LARGEST_BODY,
+    ) -> Reply: ...
+
+
 class _AskAgainError(Exception):
     """This attempt failed, another may not."""
 
@@ -66,6 +82,7 @@ class HttpClient:
         redirects: how many are followed.
         public_only: connect to public addresses alone, whatever names and redirects say. Proxies of the environment
             are then not used, since they would connect for us.
+        keep: hears of every whole answer to `get` with the address that was asked (`storage.raw.RawStore.keeper`).
     """
 
     def __init__(
@@ -83,8 +100,10 @@ class HttpClient:
         headers: Mapping[str, str] | None = None,
         redirects: int = 5,
         public_only: bool = False,
+        keep: Keep | None = None,
     ) -> None:
         self._source = source
+        self._keep = keep
         self._timeout = timeout
         self._deadline = deadline
         self._attempts = attempts
@@ -118,7 +137,10 @@ class HttpClient:
         """
         whole_url = f"{url}?{urlencode(params)}" if params else url
         conditions = {"If-None-Match": etag, "If-Modified-Since": last_modified}
-        return self._ask("GET", whole_url, {name: value for name, value in conditions.items() if value}, max_bytes)
+        reply = self._ask("GET", whole_url, {name: value for name, value in conditions.items() if value}, max_bytes)
+        if self._keep is not None:
+            self._keep(whole_url, reply)
+        return reply
 
     def exists(self, url: str) -> bool:
         """Whether `url` answers 200 to HEAD. Raises as `get` does."""

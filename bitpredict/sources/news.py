@@ -16,8 +16,9 @@ from bitpredict.observability import SOURCE_REJECTED_ROWS
 from bitpredict.settings import Settings
 from bitpredict.sources.feed_addresses import FeedAddress
 from bitpredict.sources.feeds import LARGEST_FEED, Article, Feed, parse_feed
-from bitpredict.sources.http import HttpClient
+from bitpredict.sources.http import Asks, HttpClient
 from bitpredict.storage.news_table import known_articles, read_feeds, read_headlines, write_news
+from bitpredict.storage.raw import Keep
 from bitpredict.storage.schema import crypto_news, news_feeds
 from bitpredict.text.duplicates import WINDOW, Headline, near_duplicates
 
@@ -81,8 +82,12 @@ class NewsCollected:
     rejected: Mapping[str, int]
 
 
-def news_client(settings: Settings) -> HttpClient:
-    """The client for feeds: impatient, since a feed comes again in minutes, and kept out of our own network."""
+def news_client(settings: Settings, keep: Keep | None = None) -> HttpClient:
+    """The client for feeds: impatient, since a feed comes again in minutes, and kept out of our own network.
+
+    Args:
+        keep: is given every answer as it came.
+    """
     timeout = min(settings.http_timeout_seconds, 10.0)
     return HttpClient(
         SOURCE,
@@ -92,6 +97,7 @@ def news_client(settings: Settings) -> HttpClient:
         wait_max=2.0,
         longest_pause=5.0,
         public_only=not settings.feeds_allow_private,
+        keep=keep,
     )
 
 
@@ -138,7 +144,7 @@ def visit_all(
         return tuple(pool.map(lambda address: visit(http, address, states.get(address.name), now), enabled))
 
 
-def visit(http: HttpClient, address: FeedAddress, state: State | None, now: datetime) -> Visit:
+def visit(http: Asks, address: FeedAddress, state: State | None, now: datetime) -> Visit:
     """Ask one feed, if it is its turn. Whatever is wrong with it is told in the visit, and stops nobody else.
 
     Args:
