@@ -1,14 +1,21 @@
-"""Structured logs (readable on a terminal, JSON otherwise) and the counters of outside sources."""
+"""Structured logs (readable on a terminal, JSON otherwise) and the figures of outside sources and of the cache."""
 
 import sys
 
 import structlog
-from prometheus_client import Counter
+from prometheus_client import Counter, Gauge
 
 SOURCE_REQUESTS = Counter("bitpredict_source_requests", "requests sent, repeats included", ["source"])
 SOURCE_ERRORS = Counter("bitpredict_source_errors", "requests that failed, by what was wrong", ["source", "reason"])
 SOURCE_RETRIES = Counter("bitpredict_source_retries", "requests that were sent again", ["source"])
 SOURCE_REJECTED_ROWS = Counter("bitpredict_source_rejected_rows", "rows not believed", ["source", "reason"])
+
+CACHE_HITS = Counter("bitpredict_cache_hits", "values that were there", ["namespace"])
+CACHE_MISSES = Counter("bitpredict_cache_misses", "values that were not there", ["namespace"])
+CACHE_EVICTIONS = Counter("bitpredict_cache_evictions", "values that made room for others", ["namespace"])
+CACHE_KEYS = Gauge("bitpredict_cache_keys", "values that are there; NaN while Redis is away", ["namespace"])
+CACHE_BYTES = Gauge("bitpredict_cache_bytes", "their bytes; NaN while Redis is away", ["namespace"])
+CACHE_AWAY = Counter("bitpredict_cache_away", "questions to Redis that it did not answer, or was spared")
 RAW_ANSWERS = Counter("bitpredict_raw_answers", "answers kept as they came, or failed to be", ["source", "outcome"])
 
 

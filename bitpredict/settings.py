@@ -31,8 +31,17 @@ class Settings(BaseSettings):
         start: first UTC day of an open market; the sample has a calendar of its own.
         coingecko_plan, coingecko_key: which address is asked, and the key that belongs to it; the free plan works
             without one.
+        cryptocompare_url, cryptocompare_key: the second source of candles, asked where either is set; by default the
+            public address.
+        cross_source_deviation: by how much (0.005 is half a percent) the two sources' closes of a minute may differ
+            before a check warns.
         feeds_file: the list of news feeds; by default the shipped one (`sources/feeds.csv`).
         feeds_allow_private: ask feeds at private and loopback addresses too, and through the environment's proxies.
+        redis_url: the cache that processes share, `redis://:password@host:6379/0`; without one each has its own.
+        cache_price_seconds, cache_price_keys, cache_news_…, cache_sentiment_…: how long a cached answer of that kind is
+            given at most, and how many are kept.
+        database_pool_size, database_pool_overflow: connections that each process keeps to a database server, and how
+            many more it makes while all of these are in use.
         event_log_url: the live lane's log: by default a SQLite file of its own; `postgresql://…`, `kafka://host:9092`.
         event_log_partitions: of each topic; as many predictors can share the work.
         buffer_messages, buffer_policy: what a collector holds while the log is away, and what happens when it is full.
@@ -63,12 +72,24 @@ class Settings(BaseSettings):
     coingecko_url: str = ""
     coingecko_plan: Literal["free", "pro"] = "free"
     coingecko_key: SecretStr = SecretStr("")
+    cryptocompare_url: str = ""
+    cryptocompare_key: SecretStr = SecretStr("")
+    cross_source_deviation: float = Field(default=0.005, gt=0)
     feeds_file: Path | None = None
     feeds_allow_private: bool = False
 
     database_url: str = ""
+    database_pool_size: int = Field(default=5, ge=1)
+    database_pool_overflow: int = Field(default=10, ge=0)
     lake_url: str = ""
     mlflow_uri: str = ""
+    redis_url: str = ""
+    cache_price_seconds: float = Field(default=300.0, gt=0)
+    cache_price_keys: int = Field(default=1_000, ge=1)
+    cache_news_seconds: float = Field(default=900.0, gt=0)
+    cache_news_keys: int = Field(default=500, ge=1)
+    cache_sentiment_seconds: float = Field(default=1_800.0, gt=0)
+    cache_sentiment_keys: int = Field(default=200, ge=1)
     s3_endpoint_url: str = ""
     s3_region: str = "us-east-1"
     s3_access_key_id: SecretStr = SecretStr("")
@@ -179,6 +200,12 @@ class Settings(BaseSettings):
         if self.coingecko_url:
             return self.coingecko_url
         return "https://pro-api.coingecko.com" if self.coingecko_plan == "pro" else "https://api.coingecko.com"
+
+    @property
+    def cryptocompare(self) -> str:
+        """CryptoCompare's base address; empty where it is not to be asked."""
+        keyed = bool(self.cryptocompare_key.get_secret_value().strip())
+        return self.cryptocompare_url or ("https://min-api.cryptocompare.com" if keyed else "")
 
     @property
     def coins_file(self) -> Path:

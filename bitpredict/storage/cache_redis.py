@@ -1,0 +1,257 @@
+"""The cache that several processes share. A Redis that does not answer costs a short moment, then nothing for a while:
+everybody computes what they need, and nobody fails."""
+
+import hashlib
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import redis
+import structlog
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from bitpredict.breaker import Circuit
+from bitpredict.errors import SettingsError
+from bitpredict.observability import CACHE_AWAY, CACHE_EVICTIONS
+from bitpredict.storage.cache import Look, Namespace, Usage
+
+T = TypeVar("T")
+_log = structlog.get_logger(__name__)
+
+PATIENCE = 0.25
+"""Seconds that one question may take."""
+
+REST = 5.0
+"""Seconds, about, for which a Redis that did not answer is left alone."""
+
+LOCK_SECONDS = 10.0
+"""How long others wait for who computes a value, should that process have died meanwhile."""
+
+POLL_SECONDS = 0.01
+GENERATION = 32
+"""Characters of a generation, with which every value begins."""
+
+_LOOK = """
+local generation = redis.call('GET', KEYS[1])
+if not generation then
+  generation = ARGV[1]
+  redis.call('SET', KEYS[1], generation)
+end
+local value = redis.call('GET', KEYS[2])
+if value and string.sub(value, 1, 32) == generation then
+  local now = redis.call('TIME')
+  redis.call('ZADD', KEYS[3], 'XX', now[1] + now[2] / 1e6, ARGV[2])
+  if ARGV[3] == '1' then redis.call('HINCRBY', KEYS[4], 'hits', 1) end
+  return {generation, string.sub(value, 33)}
+end
+if ARGV[3] == '1' then redis.call('HINCRBY', KEYS[4], 'misses', 1) end
+return {generation}
+"""
+"""Redis may forget the generation, as when its memory is full: then a new one begins."""
+
+_KEEP = """
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[2], ARGV[1] .. ARGV[2], 'PX', ARGV[4])
+local now = redis.call('TIME')
+now = now[1] + now[2] / 1e6
+redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', now - ARGV[4] / 1000)
+redis.call('ZADD', KEYS[3], now, ARGV[3])
+redis.call('PEXPIRE', KEYS[3], 2 * ARGV[4])
+local evicted, over = 0, redis.call('ZCARD', KEYS[3]) - ARGV[5]
+if over > 0 then
+  local oldest = redis.call('ZPOPMIN', KEYS[3], over)
+  for i = 1, #oldest, 2 do evicted = evicted + redis.call('DEL', ARGV[6] .. oldest[i]) end
+  redis.call('HINCRBY', KEYS[4], 'evictions', evicted)
+end
+return evicted
+"""
+
+_RELEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end"
+
+
+class _AwayError(Exception):
+    """Redis does not answer, or is left alone because it did not."""
+
+
+class RedisStore:
+    """Values in a Redis that others may use too: all names begin with `bitpredict:`.
+
+    Args:
+        client: with short time-outs and without retries.
+        database: whose rows are kept; those of another one are other values.
+    """
+
+    def __init__(self, client: "redis.Redis", where: str, database: str) -> None:
+        self._client: Any = client
+        self._where = where
+        self._of = hashlib.sha256(database.encode()).hexdigest()[:12]
+        self._circuit = Circuit(opens_at=1, open_seconds=REST)
+        self._away = False
+        self._not_told: set[str] = set()
+        self._lock = threading.Lock()
+        self._look_script = self._client.register_script(_LOOK)
+        self._keep_script = self._client.register_script(_KEEP)
+        self._release_script = self._client.register_script(_RELEASE)
+
+    @classmethod
+    def open(cls, url: str, database: str) -> "RedisStore":
+        """Nothing is asked yet.
+
+        Raises:
+            SettingsError: the address is malformed.
+        """
+        try:
+            client = redis.Redis.from_url(
+                url, socket_connect_timeout=PATIENCE, socket_timeout=PATIENCE, retry=Retry(NoBackoff(), 0)
+            )
+            parts = urlsplit(url)
+            where = f"Redis at {parts.hostname or ''}{f':{parts.port}' if parts.port else ''}{parts.path}"
+        except ValueError as error:
+            raise SettingsError(
+                f"BITPREDICT_REDIS_URL is not usable ({error}); write for example redis://:password@host:6379/0"
+            ) from error
+        return cls(client, where, database)
+
+    @property
+    def where(self) -> str:
+        """In words, without the password."""
+        return self._where + (", which is away" if self._away else "")
+
+    def look(self, space: Namespace, key: str) -> Look:
+        """See `cache.Store`."""
+        try:
+            return self._look(space, key, count=True)
+        except _AwayError:
+            return Look("", None)
+
+    def computed(self, space: Namespace, key: str, generation: str, compute: Callable[[], bytes]) -> bytes:
+        """See `cache.Store`."""
+        lock, token = self._name(space, f"lock:{key}"), uuid4().hex
+        try:
+            value = self._wait_for_turn(space, key, lock, token) if generation else None
+        except _AwayError:
+            generation, value = "", None
+        try:
+            if value is None:
+                value = compute()
+                if generation:
+                    self._keep(space, key, generation, value)
+        finally:
+            if generation:
+                with suppress(_AwayError):
+                    self._ask(lambda: self._release_script(keys=[lock], args=[token]))
+        return value
+
+    def invalidate(self, space: Namespace) -> None:
+        """See `cache.Store`; told later if Redis is away, as long as this process lives."""
+        with self._lock:
+            self._not_told.add(space.name)
+        with suppress(_AwayError):
+            self._tell(space)
+
+    def clear(self, space: Namespace) -> int:
+        """See `cache.Store`."""
+        self.invalidate(space)
+        try:
+            keys = self._keys(space)
+            names = [self._name(space, f"value:{key}") for key in keys]
+            order, counts = self._name(space, "order"), self._name(space, "counts")
+            deleted = self._ask(lambda: self._client.delete(*names)) if names else 0
+            self._ask(lambda: self._client.delete(order, counts))
+            return int(deleted)
+        except _AwayError:
+            return 0
+
+    def usage(self, space: Namespace) -> Usage | None:
+        """See `cache.Store`."""
+
+        def ask() -> tuple[list[int], dict[bytes, bytes]]:
+            pipeline = self._client.pipeline(transaction=False)
+            for key in keys:
+                pipeline.strlen(self._name(space, f"value:{key}"))
+            pipeline.hgetall(self._name(space, "counts"))
+            *lengths, counts = pipeline.execute()
+            return lengths, counts
+
+        try:
+            keys = self._keys(space)
+            lengths, counts = self._ask(ask)
+        except _AwayError:
+            return None
+        there = [length - GENERATION for length in lengths if length]
+        hits, misses, evictions = (int(counts.get(what, 0)) for what in (b"hits", b"misses", b"evictions"))
+        return Usage(len(there), sum(there), hits, misses, evictions)
+
+    def _look(self, space: Namespace, key: str, *, count: bool) -> Look:
+        if space.name in self._not_told:
+            self._tell(space)
+        names = [self._name(space, name) for name in ("generation", f"value:{key}", "order", "counts")]
+        generation, *value = self._ask(
+            lambda: self._look_script(keys=names, args=[uuid4().hex, key, "1" if count else "0"])
+        )
+        return Look(generation.decode(), value[0] if value else None)
+
+    def _wait_for_turn(self, space: Namespace, key: str, lock: str, token: str) -> bytes | None:
+        """None when it is this caller's turn to compute; what another one has computed otherwise."""
+        deadline = time.monotonic() + LOCK_SECONDS
+        while time.monotonic() < deadline:
+            mine = self._ask(lambda: self._client.set(lock, token, nx=True, px=int(LOCK_SECONDS * 1000)))
+            found = self._look(space, key, count=False)
+            if mine or found.value is not None:
+                return found.value
+            time.sleep(POLL_SECONDS)
+        return None
+
+    def _keep(self, space: Namespace, key: str, generation: str, value: bytes) -> None:
+        names = [self._name(space, name) for name in ("generation", f"value:{key}", "order", "counts")]
+        prefix = self._name(space, "value:")
+        arguments: list[str | bytes | int] = [
+            generation,
+            value,
+            key,
+            max(1, int(space.seconds * 1000)),
+            space.keys,
+            prefix,
+        ]
+        with suppress(_AwayError):
+            evicted = self._ask(lambda: self._keep_script(keys=names, args=arguments))
+            CACHE_EVICTIONS.labels(space.name).inc(int(evicted))
+
+    def _keys(self, space: Namespace) -> list[str]:
+        order = self._name(space, "order")
+        return [key.decode() for key in self._ask(lambda: self._client.zrange(order, 0, -1))]
+
+    def _tell(self, space: Namespace) -> None:
+        generation = self._name(space, "generation")
+        self._ask(lambda: self._client.set(generation, uuid4().hex))
+        with self._lock:
+            self._not_told.discard(space.name)
+
+    def _ask(self, ask: Callable[[], T]) -> T:
+        """Raises _AwayError, counted; logged when it begins and when it ends."""
+        if not self._circuit.admits():
+            CACHE_AWAY.inc()
+            raise _AwayError
+        try:
+            answer = ask()
+        except redis.RedisError as error:
+            CACHE_AWAY.inc()
+            self._circuit.failed()
+            if not self._away:
+                self._away = True
+                _log.warning("Redis is away: reads go to the database", redis=self._where, problem=str(error))
+            raise _AwayError from error
+        self._circuit.worked()
+        if self._away:
+            self._away = False
+            _log.info("Redis is back", redis=self._where)
+        return answer
+
+    def _name(self, space: Namespace, name: str) -> str:
+        """The braces put all names of a namespace on one node of a cluster."""
+        return f"bitpredict:{{{self._of}:{space.name}}}:{name}"
