@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bitpredict.cli.options import check_order, day_option, symbol_list
+from bitpredict.cli.options import check_order, coin_list, day_option, symbol_list
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -19,14 +19,16 @@ app = typer.Typer()
 def export(
     table: Annotated[str, typer.Argument(help="A table of the lake or the database.", show_default=False)],
     to: Annotated[Path, typer.Option(help="The file to write: .parquet or .csv.", show_default=False)],
-    symbols: Annotated[str, typer.Option(help="Only these pairs, separated by commas.", show_default=False)] = "",
+    symbols: Annotated[
+        str, typer.Option(help="Only these pairs, or coins (BTC), separated by commas.", show_default=False)
+    ] = "",
     first: Annotated[date | None, day_option("--from", help_="First UTC day.")] = None,
     last: Annotated[date | None, day_option("--to-day", help_="Last UTC day, included.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
 ) -> None:
     """Write a table, or some days and symbols of it, to one Parquet or CSV file."""
     from bitpredict.cli.files import SUFFIXES, write_file
-    from bitpredict.cli.rows import Selection, database_rows, database_schema, lake_rows, require_table
+    from bitpredict.cli.rows import Selection, database_rows, database_schema, has_coins, lake_rows, require_table
     from bitpredict.cli.stores import existing_database, nothing_yet
     from bitpredict.errors import BitPredictError, StorageError
     from bitpredict.settings import load_settings
@@ -40,7 +42,8 @@ def export(
         )
     found = require_table(table)
     settings = load_settings()
-    wanted = Selection(symbol_list(symbols, settings.symbols) if symbols else None, first, last)
+    named = coin_list(symbols) if has_coins(found) else symbol_list(symbols, settings.symbols)
+    wanted = Selection(named if symbols else None, first, last)
     if to.is_dir():
         raise BitPredictError(f"{to} is a folder; name a file in it")
     if to.exists() and not force:

@@ -41,6 +41,11 @@ def symbol_list(text: str, known: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(require_known(name, known) for name in names)) or known
 
 
+def coin_list(text: str) -> tuple[str, ...]:
+    """The coins of a comma-separated list, by symbol or id."""
+    return tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+
+
 def check_order(first: date | None, last: date | None, first_name: str, last_name: str) -> None:
     """Refuse a range that ends before it starts.
 

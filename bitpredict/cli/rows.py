@@ -8,16 +8,30 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from sqlalchemy import Boolean, Column, Dialect, Double, Engine, Integer, Numeric, Select, Table
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Connection,
+    Dialect,
+    Double,
+    Engine,
+    Integer,
+    Numeric,
+    Select,
+    Table,
+    func,
+    or_,
+)
+from sqlalchemy import select as sql_select
 
-from bitpredict.errors import BitPredictError
+from bitpredict.errors import BitPredictError, UnknownSymbolError
 from bitpredict.features.catalog import FEATURE_TABLE, PRICE_FEATURES
 from bitpredict.market.time import DAY, utc
 from bitpredict.storage.contracts import BINANCE_CANDLES, CANDLES, TIMESTAMP, Contract
 from bitpredict.storage.database import reading
 from bitpredict.storage.frames import select
 from bitpredict.storage.lake import Lake
-from bitpredict.storage.schema import UtcDateTime, metadata
+from bitpredict.storage.schema import UtcDateTime, crypto_assets, metadata
 
 LAKE_TABLES = {contract.table: contract for contract in (BINANCE_CANDLES, CANDLES, PRICE_FEATURES, FEATURE_TABLE)}
 DATABASE_TABLES = dict(metadata.tables)
@@ -28,6 +42,10 @@ ROW_TIMES = {
     "forecasts": "origin",
     "forecast_outcomes": "target_time",
     "price_data_real": "observed_at",
+    "crypto_news": "first_seen_at",
+    "tweets": "first_seen_at",
+    "article_sentiment": "scored_at",
+    "ml_features_materialized": "origin",
 }
 """The column by whose UTC day a database table's rows are chosen; the other tables have no such day."""
 
@@ -39,7 +57,7 @@ class Selection:
     """Which rows are wanted.
 
     Attributes:
-        symbols: of these trading pairs; None for all.
+        symbols: of these trading pairs, or in tables of coins of these coins by symbol or id; None for all.
         first, last: UTC days, both included; None leaves that side open.
     """
 
@@ -88,6 +106,8 @@ def database_rows(engine: Engine, table: Table, wanted: Selection) -> Iterator[p
     """
     schema = database_schema(table)
     with reading(engine) as connection:
+        if wanted.symbols is not None and has_coins(table):
+            _require_coins(connection, wanted.symbols)
         query = _query(table, wanted, engine.dialect)
         for rows in connection.execution_options(yield_per=ROWS_AT_ONCE).execute(query).partitions():
             columns = zip(*rows, strict=True)
@@ -95,12 +115,33 @@ def database_rows(engine: Engine, table: Table, wanted: Selection) -> Iterator[p
             yield pa.Table.from_arrays(arrays, schema=schema)
 
 
+def has_coins(table: Contract | Table) -> bool:
+    """Whether its rows are of coins instead of trading pairs."""
+    return isinstance(table, Table) and "coin_id" in table.c
+
+
+def _require_coins(connection: Connection, wanted: tuple[str, ...]) -> None:
+    coins = connection.execute(sql_select(crypto_assets.c.coin_id, crypto_assets.c.symbol)).all()
+    known = {coin_id for coin_id, _ in coins} | {symbol.lower() for _, symbol in coins}
+    if coins and (unknown := [name for name in wanted if name.lower() not in known]):
+        raise UnknownSymbolError(
+            f"no quote of {', '.join(unknown)} was ever collected; name coins by symbol or id, as BTC or bitcoin "
+            "(`bitpredict coins list` shows both)"
+        )
+
+
 def _query(table: Table, wanted: Selection, dialect: Dialect) -> Select[*tuple[Any, ...]]:
     query = select(table.columns, dialect).order_by(*table.primary_key)
     if wanted.symbols is not None:
-        if "symbol" not in table.c:
+        if has_coins(table):
+            names = [name.lower() for name in wanted.symbols]
+            coin = crypto_assets.c
+            chosen = sql_select(coin.coin_id).where(or_(func.lower(coin.symbol).in_(names), coin.coin_id.in_(names)))
+            query = query.where(table.c.coin_id.in_(chosen))
+        elif "symbol" in table.c:
+            query = query.where(table.c.symbol.in_(wanted.symbols))
+        else:
             raise BitPredictError(f"{table.name} has no column symbol; leave out --symbols")
-        query = query.where(table.c.symbol.in_(wanted.symbols))
     if wanted.by_day:
         if table.name not in ROW_TIMES:
             raise BitPredictError(f"the rows of {table.name} belong to no day; leave out --from and --to-day")

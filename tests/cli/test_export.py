@@ -11,10 +11,13 @@ import pytest
 from bitpredict.cli import rows
 from bitpredict.cli.files import write_file
 from bitpredict.errors import StorageError
+from bitpredict.market.coins import Coin
 from bitpredict.settings import Settings
+from bitpredict.sources.coingecko_quotes import table
 from bitpredict.storage.contracts import CANDLES
 from bitpredict.storage.database import connect, open_database, upgrade
 from bitpredict.storage.ledger import write_forecasts, write_outcomes
+from bitpredict.storage.market_table import write_quotes
 from tests.support import stores
 
 NUMBERS = pa.schema([pa.field("n", pa.int64())])
@@ -103,7 +106,7 @@ def test_database_rows_are_chosen_by_their_own_day(run, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
-        pytest.param(["prices", "--to", "x.csv"], 1, "candles, price_features, feature_table", id="unknown table"),
+        pytest.param(["prices", "--to", "x.csv"], 1, "candles, price_features", id="unknown table"),
         pytest.param(["candles", "--to", "x.xlsx"], 2, ".parquet", id="another format"),
         pytest.param(["candles", "--to", "x"], 2, ".parquet", id="no format"),
         pytest.param(["candles"], 2, "--to", id="no file"),
@@ -127,6 +130,45 @@ def test_what_cannot_be_exported_is_refused_and_leaves_no_file(run, tmp_path, ar
     assert says in result.stderr
     assert result.stderr.count("\n") == 1
     assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.fixture
+def quoted(settings):
+    """Two times quotes of Bitcoin, Ether, and of two coins that share a symbol."""
+    ids = {"bitcoin": "BTC", "ethereum": "ETH", "batcat": "BTC", "tron": "TRX"}
+    coins = [Coin(coin_id, symbol, coin_id.title()) for coin_id, symbol in ids.items()]
+    engine = connect(settings)
+    for hour in (1, 2):
+        moment = datetime(2023, 12, 31, hour, tzinfo=UTC)
+        rows = [{"coin_id": coin_id, "observed_at": moment, "price": 2.0} for coin_id in ids]
+        write_quotes(engine, coins, table(rows, known_at=moment), source="here")
+    engine.dispose()
+
+
+@pytest.mark.usefixtures("quoted")
+@pytest.mark.parametrize(
+    ("symbols", "coins"),
+    [
+        pytest.param([], {"bitcoin", "batcat", "ethereum", "tron"}, id="all"),
+        pytest.param(["--symbols", "btc,ETH"], {"bitcoin", "batcat", "ethereum"}, id="by symbol"),
+        pytest.param(["--symbols", "tron,bitcoin"], {"bitcoin", "tron"}, id="by id"),
+    ],
+)
+@pytest.mark.parametrize(("name", "rows_a_coin"), [("crypto_assets", 1), ("price_data_real", 2)])
+def test_tables_of_coins_are_chosen_by_coin(run, tmp_path, name, rows_a_coin, symbols, coins):
+    result = run("export", name, "--to", tmp_path / "coins.csv", *symbols)
+    assert (result.exit_code, result.stderr) == (0, "")
+    found = pd.read_csv(tmp_path / "coins.csv")["coin_id"]
+    assert set(found) == coins
+    assert len(found) == rows_a_coin * len(coins)
+
+
+@pytest.mark.usefixtures("quoted")
+def test_a_coin_that_was_never_seen_is_named(run, tmp_path):
+    result = run("export", "price_data_real", "--to", tmp_path / "coins.csv", "--symbols", "BTC,BTCUSDT")
+    assert result.exit_code == 1
+    assert "no quote of BTCUSDT was ever collected" in result.stderr
+    assert not (tmp_path / "coins.csv").exists()
 
 
 @pytest.mark.usefixtures("filled")
