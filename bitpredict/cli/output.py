@@ -169,6 +169,16 @@ def sources_table(rows: Iterable[Mapping[str, str]]) -> Table:
     return table
 
 
+def cache_table(rows: Iterable[Mapping[str, Any]]) -> Table:
+    """The cache's namespaces: limits, content, and how often a value was there."""
+    table = _table("namespace", ">kept for s", ">most keys", ">keys", ">bytes", ">hits", ">misses", ">evictions")
+    for row in rows:
+        figures = (row[name] for name in ("keys", "size", "hits", "misses", "evictions"))
+        limits = (number_text(row["seconds"]), count_text(row["most_keys"]))
+        table.add_row(row["namespace"], *limits, *("-" if figure is None else count_text(figure) for figure in figures))
+    return table
+
+
 def _table(*headers: str) -> Table:
     """An empty table that folds where it is too wide and cuts nothing. `>` starts a header over numbers."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=0)

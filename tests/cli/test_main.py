@@ -19,6 +19,7 @@ COMMANDS = (
     "export",
     "doctor",
     "db",
+    "cache",
     "sources",
     "coins",
     "collect",
