@@ -54,6 +54,8 @@ class Settings(BaseSettings):
         raw_retention_days: how long it is kept what the sources answered, compressed, in `raw` below the lake's root.
         sentiment_models: who is asked what a text says, in this order, until one finds something in it; those that are
             not there (nothing trained, nothing downloaded) are passed over.
+        sentiment_labels: CSV file of the user's with columns `text` and `label` (-1, 0, 1 or negative, neutral,
+            positive), from which the asset `sentiment_model` trains the classifier `linear`.
         finbert_folder: where FinBERT's network and tokens are; by default below home, where the command puts them.
         hub_url: where the command fetches FinBERT: the hub or a mirror of it.
         webserver_port, dashboard_port: where `bitpredict up` serves Dagster's web pages and the dashboard.
@@ -123,6 +125,7 @@ class Settings(BaseSettings):
     binance_stream_url: str = "wss://stream.binance.com:9443"
 
     sentiment_models: Annotated[tuple[SentimentName, ...], NoDecode] = ("linear", "finbert", "vader", "textblob")
+    sentiment_labels: Path | None = None
     finbert_folder: Path | None = None
     hub_url: str = "https://huggingface.co"
 

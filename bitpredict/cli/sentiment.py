@@ -75,12 +75,10 @@ def train_command(file: LabelledFile, text: TextColumn = "text", label: LabelCol
     """Train the linear classifier on a labelled file, show what it does on folds it has not seen, and store it."""
     from bitpredict.settings import load_settings
     from bitpredict.text.labelled import read_labelled
-    from bitpredict.text.linear_training import evaluate_trained, train
+    from bitpredict.text.linear_training import train_and_store
 
-    settings, labelled = load_settings(), read_labelled(file, text, label)
-    result = evaluate_trained(labelled, train)
-    model = train(labelled)
-    model.save(settings.linear_sentiment)
+    settings = load_settings()
+    model, result = train_and_store(read_labelled(file, text, label), settings.linear_sentiment)
     folds = ", ".join(f"{fold:.3f}" for fold in result.folds)
     typer.echo(f"{model.version} learnt from {result.texts} texts: {settings.linear_sentiment}")
     typer.echo(f"macro-F1 on what it had not seen {result.macro_f1:.3f} (folds {folds})")

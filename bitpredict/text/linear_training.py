@@ -1,6 +1,7 @@
 """Trains the linear classifier, and tells how well such a one does on texts that it has not seen."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -41,6 +42,19 @@ def train(labelled: Labelled) -> Linear:
     with threadpool_limits(limits=1):  # with several threads the last bits depend on how many
         fitted = LogisticRegression(C=_STRICTNESS, class_weight="balanced", max_iter=_STEPS).fit(rows, labelled.labels)
     return Linear(vocabularies, np.ascontiguousarray(fitted.coef_.T), fitted.intercept_, opinion.version)
+
+
+def train_and_store(labelled: Labelled, stored: Path) -> tuple[Linear, Evaluation]:
+    """Train on all the texts, store the classifier, and tell how well one of its kind does on texts it has not seen.
+
+    Raises:
+        ModelError: a class has too few texts. What is stored stays.
+        StorageError: the file cannot be written. What is stored stays.
+    """
+    result = evaluate_trained(labelled, train)
+    model = train(labelled)
+    model.save(stored)
+    return model, result
 
 
 def evaluate_trained(labelled: Labelled, build: Callable[[Labelled], SentimentModel]) -> Evaluation:

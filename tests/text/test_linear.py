@@ -13,7 +13,7 @@ from bitpredict.text import linear
 from bitpredict.text.evaluation import evaluate
 from bitpredict.text.labelled import Labelled, read_labelled
 from bitpredict.text.linear import Linear, load
-from bitpredict.text.linear_training import FOLDS, evaluate_trained, train
+from bitpredict.text.linear_training import FOLDS, evaluate_trained, train, train_and_store
 from bitpredict.text.model import Sentiments, from_scores
 
 UP, DOWN, FLAT = "zorp frobs {}", "blick {} gnarls", "meh {} quux"
@@ -191,3 +191,13 @@ def test_recorded_headlines_in_five_folds_reach_the_goal(recordings):
     recomputed_truth = np.repeat([-1, 0, 1], result.confusion.sum(axis=1))
     recomputed_said = np.concatenate([np.repeat([-1, 0, 1], row) for row in result.confusion])
     assert result.macro_f1 == pytest.approx(f1_score(recomputed_truth, recomputed_said, average="macro"))
+
+
+def test_what_was_learnt_is_stored_and_what_cannot_be_learnt_leaves_it(tmp_path):
+    file = tmp_path / "linear.npz"
+    stored, result = train_and_store(made(), file)
+    assert load(file).version == stored.version
+    assert (result.texts, len(result.folds), result.version) == (36, FOLDS, "5-fold")
+    with pytest.raises(ModelError, match="too few"):
+        train_and_store(made(2), file)
+    assert load(file).version == stored.version
