@@ -18,7 +18,8 @@ from bitpredict.streaming.lineage import SHORTLY, Lineage
 from bitpredict.streaming.log import EventLog
 from bitpredict.streaming.look_back import Place, newest_first
 from bitpredict.streaming.messages import Prediction, decode_prediction
-from bitpredict.streaming.tick_models import BASELINE, TICK_BASELINE, TRAINED
+from bitpredict.streaming.tick_models import TICK_BASELINE, TRAINED, TickModel
+from bitpredict.streaming.tick_store import TickModelStore
 from bitpredict.streaming.topics import PREDICTIONS
 
 
@@ -80,15 +81,18 @@ def _predicted(log: EventLog, forecast_id: str, until: datetime | None) -> tuple
     return None
 
 
-def _model(settings: Settings, found: Lineage) -> TrainedModel | None:
-    """Describe the version; return it where the model store has it."""
+def _model(settings: Settings, found: Lineage) -> TrainedModel | TickModel | None:
+    """Describe the version; return it where its store has it."""
     version, name = str(found.forecast["model_version"]), str(found.forecast["model"])
     found.model = {"name": name, "version": version}
-    if name in (BASELINE, TRAINED):
-        if version == TICK_BASELINE.version:
-            found.model |= {"trained": "never: ret_std scaled to a minute"}
-        return None
+    if version == TICK_BASELINE.version:
+        found.model |= {"trained": "never: ret_std scaled to a minute"}
+        return TICK_BASELINE
     try:
+        if name == TRAINED:
+            tick_model = TickModelStore.from_settings(settings).load(version)
+            found.model |= {key: getattr(tick_model, key) for key in ("provenance", "skill", "sample_size")}
+            return tick_model
         model = ModelStore(settings.models).load(version)
     except ModelError as error:
         found.missing.append(str(error))

@@ -20,7 +20,7 @@ from bitpredict.streaming.log import EventLog
 from bitpredict.streaming.look_back import Place, message_at, newest_first
 from bitpredict.streaming.messages import Candle, Trade, decode_candle, decode_trade
 from bitpredict.streaming.minute_store import MinuteStore
-from bitpredict.streaming.tick_models import BASELINE, TICK_BASELINE, TRAINED, tick_inputs
+from bitpredict.streaming.tick_models import BASELINE, TRAINED, TickModel, tick_inputs
 from bitpredict.streaming.topics import candles_topic, exchange_of
 from bitpredict.streaming.window_trades import window_before
 
@@ -31,7 +31,10 @@ _TRADE = ("trade_id", "event_time", "price", "size", "side", "received_at")
 _BAR = ("open_time", "open", "high", "low", "close", "volume", "trade_count", "provenance")
 
 
-def from_table(settings: Settings, found: Lineage, model: TrainedModel | None) -> None:
+Model = TrainedModel | TickModel | None
+
+
+def from_table(settings: Settings, found: Lineage, model: Model) -> None:
     """A batch forecast: its row of the feature table, and the last candles before it."""
     lake, symbol, origin = Lake.from_settings(settings), found.forecast["symbol"], found.instant("origin")
     made_from, version = str(found.forecast["input"]), lake.version(FEATURE_TABLE)
@@ -41,7 +44,7 @@ def from_table(settings: Settings, found: Lineage, model: TrainedModel | None) -
     row = lake.read(FEATURE_TABLE, origin, origin + MINUTE, symbols=[symbol])
     if not row.num_rows:
         found.missing.append(f"the features: {FEATURE_TABLE.table} has no row of {symbol} at {origin:%Y-%m-%d %H:%M}")
-    elif model is not None:
+    elif isinstance(model, TrainedModel):
         _repeat(found, model, FeatureRows.of(row, model.forecaster.inputs))
 
 
@@ -55,7 +58,7 @@ def _lake_bars(lake: Lake, symbol: str, until: datetime, found: Lineage) -> Minu
     return store
 
 
-def from_topic(settings: Settings, log: EventLog, place: Place, found: Lineage, model: TrainedModel | None) -> None:
+def from_topic(settings: Settings, log: EventLog, place: Place, found: Lineage, model: Model) -> None:
     """A live forecast: the message that closed its second, the window before it, the minutes, the features."""
     symbol, origin = str(found.forecast["symbol"]), found.instant("origin")
     found.trigger = {"place": str(place)}
@@ -65,8 +68,8 @@ def from_topic(settings: Settings, log: EventLog, place: Place, found: Lineage, 
     except (EventLogError, MessageError) as error:
         found.missing.append(f"the message that closed its second: {error}")
     if place.topic.endswith("-trades"):
-        _window(settings, log, place, found)
-    if model is not None:
+        _window(settings, log, place, found, model)
+    if isinstance(model, TrainedModel):
         features_at = found.instant("features_at") if "features_at" in found.forecast else origin
         store = _lake_bars(Lake.from_settings(settings), symbol, features_at, found)
         _topic_bars(log, candles_topic(exchange_of(place.topic)), store, features_at, found)
@@ -77,7 +80,7 @@ def from_topic(settings: Settings, log: EventLog, place: Place, found: Lineage, 
             _repeat(found, model, row.of(model.forecaster.inputs))
 
 
-def _window(settings: Settings, log: EventLog, place: Place, found: Lineage) -> None:
+def _window(settings: Settings, log: EventLog, place: Place, found: Lineage, model: Model) -> None:
     origin, lateness = found.instant("origin"), timedelta(milliseconds=settings.allowed_lateness_ms)
     try:
         made = window_before(log, place, str(found.forecast["symbol"]), origin, settings.tick_window, lateness)
@@ -97,7 +100,7 @@ def _window(settings: Settings, log: EventLog, place: Place, found: Lineage) -> 
     if found.forecast["model"] in (BASELINE, TRAINED):
         inputs = tick_inputs(made.window, statistics, origin)
         found.features = dict(inputs._asdict()) if inputs else {}
-        if inputs and found.model["version"] == TICK_BASELINE.version and (again := TICK_BASELINE.forecast(inputs)):
+        if inputs and isinstance(model, TickModel) and (again := model.forecast(inputs)):
             found.agreement["quantiles"] = again.quantiles == found.quantiles()
 
 

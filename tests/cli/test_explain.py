@@ -30,6 +30,8 @@ from bitpredict.streaming.log import EventLog, Message
 from bitpredict.streaming.messages import Candle, Prediction, Trade, encode
 from bitpredict.streaming.models_in_force import ModelsInForce
 from bitpredict.streaming.open_log import open_event_log
+from bitpredict.streaming.tick_models import make_model
+from bitpredict.streaming.tick_store import TickModelStore
 from bitpredict.streaming.topics import PREDICTIONS, candles_topic, rejected_topic, topic_specs, trades_topic
 from tests.support import live_messages as made
 from tests.support.candles import archived_candles
@@ -141,6 +143,28 @@ def test_a_tick_forecast_goes_back_to_its_trades(run, log, home):
     assert found["agreement"] == {"window": True, "quantiles": True}
     assert found["trigger"]["place"] == prediction.input
     assert found["trigger"]["trade_id"] == json.loads(stored[int(prediction.input.rpartition("@")[2])])["trade_id"]
+
+
+def test_a_trained_tick_models_forecast_is_computed_again(run, log, home):
+    quantiles = tuple(level - 0.5 for level in QUANTILE_LEVELS)
+    model = make_model("tick_ml", "BTCUSD", -0.3, (0.8, 0.9, 0.2), quantiles, 0.52, skill=0.03, sample_size=40)
+    store = TickModelStore.from_settings(home)
+    file = store.save(model)
+    made.append(log, trades_topic("coinbase"), trades())
+    prediction = follow(log, trades_topic("coinbase"), home, ModelsInForce(ticks={"BTCUSD": model}))[-1]
+    found = explained(run, prediction.forecast_id)
+    assert found["model"]["version"] == model.version
+    assert (found["model"]["skill"], found["model"]["sample_size"]) == (0.03, 40)
+    assert found["agreement"] == {"window": True, "quantiles": True}
+
+    other = msgspec.structs.replace(model, intercept=-0.2)  # somebody changed the file of that version
+    file.write_bytes(msgspec.json.encode(other))
+    assert explained(run, prediction.forecast_id)["agreement"] == {"window": True, "quantiles": False}
+
+    file.unlink()
+    found = explained(run, prediction.forecast_id)
+    assert found["agreement"] == {"window": True}
+    assert any(str(file) in why for why in found["missing"])
 
 
 def test_trades_that_retention_deleted_are_said_to_be_gone_and_the_rest_is_shown(run, log, home):
