@@ -10,6 +10,7 @@ from sqlalchemy import Engine
 from bitpredict.settings import Settings, load_settings
 from bitpredict.storage.database import connect
 from bitpredict.storage.lake import Lake
+from bitpredict.storage.raw import RawStore
 
 if TYPE_CHECKING:
     from bitpredict.forecasting.mlflow_tracking import Tracking
@@ -35,6 +36,10 @@ class Platform(dg.ConfigurableResource):
     @cached_property
     def lake(self) -> Lake:
         return Lake.from_settings(self.settings)
+
+    @cached_property
+    def raw(self) -> RawStore:
+        return RawStore.from_settings(self.settings)
 
     @cached_property
     def engine(self) -> Engine:

@@ -116,13 +116,24 @@ def collect_news(
     return store_visits(engine, visit_all(http, addresses, _feed_states(engine), now), now)
 
 
-def store_visits(engine: Engine, visits: tuple[Visit, ...], now: datetime, provenance: str = OBSERVED) -> NewsCollected:
-    """Store what the visits brought with the feeds' state; raises what `collect_news` raises."""
+def store_visits(
+    engine: Engine,
+    visits: tuple[Visit, ...],
+    now: datetime,
+    provenance: str = OBSERVED,
+    *,
+    remember_feeds: bool = True,
+) -> NewsCollected:
+    """Store what the visits brought with the feeds' state; raises what `collect_news` raises.
+
+    Args:
+        remember_feeds: False for visits of the past, which say nothing of how the feeds are now.
+    """
     states = _feed_states(engine)
     found = [(each.address, article) for each in visits if each.feed for article in each.feed.articles]
     fresh = _not_known(engine, found)
     rows = _with_originals(engine, fresh, provenance)
-    asked = [each for each in visits if each.outcome not in (RESTING, NOT_DUE)]
+    asked = [each for each in visits if each.outcome not in (RESTING, NOT_DUE) and remember_feeds]
     inserted = write_news(engine, rows, _states(asked, states, now))
     rejected: Counter[str] = Counter()
     for each in visits:
@@ -209,7 +220,8 @@ def _with_originals(engine: Engine, fresh: Sequence[tuple[FeedAddress, Article]]
     columns = [column.name for column in crypto_news.columns]
     if not fresh:
         return pd.DataFrame(columns=columns)
-    before = read_headlines(engine, fresh[0][1].first_seen_at - WINDOW)
+    first = fresh[0][1].first_seen_at
+    before = read_headlines(engine, first - WINDOW, first)
     told = zip(before["source"], before["title"], before["first_seen_at"], strict=True)
     stored = [Headline(source, title, first_seen_at) for source, title, first_seen_at in told]
     new = [Headline(address.name, article.title, article.first_seen_at) for address, article in fresh]

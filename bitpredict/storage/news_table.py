@@ -53,10 +53,13 @@ def read_news(engine: Engine, start: datetime, end: datetime) -> pd.DataFrame:
         return fetch(connection, query, list(crypto_news.columns), [table.first_seen_at, table.article_id])
 
 
-def read_headlines(engine: Engine, start: datetime) -> pd.DataFrame:
-    """Of articles first seen from `start` on: article_id, source, title, first_seen_at, duplicate_of; in that order."""
+def read_headlines(engine: Engine, start: datetime, end: datetime | None = None) -> pd.DataFrame:
+    """Of articles first seen from `start` on, before `end` where it is given, in that order: article_id, source, title,
+    first_seen_at, duplicate_of."""
     columns = [crypto_news.c[name] for name in _HEADLINE]
     query = select(columns, engine.dialect).where(crypto_news.c.first_seen_at >= start)
+    if end is not None:
+        query = query.where(crypto_news.c.first_seen_at < end)
     with reading(engine) as connection:
         return fetch(connection, query, columns, [crypto_news.c.first_seen_at, crypto_news.c.article_id])
 

@@ -11,6 +11,7 @@ from bitpredict.storage.market_table import OBSERVED, newest_quotes, read_coins_
 from bitpredict_assets.describe import OWNERS, count_rows_by_day, database_columns, preview, show
 from bitpredict_assets.freshness import quotes_late
 from bitpredict_assets.partitions import quoted
+from bitpredict_assets.raw_days import RawDays, tell
 from bitpredict_assets.resources import Platform
 
 _SHOWN = ["symbol", "name", "market_cap_rank", "price", "observed_at", "known_at", "provenance"]
@@ -26,21 +27,26 @@ _SHOWN = ["symbol", "name", "market_cap_rank", "price", "observed_at", "known_at
     metadata={"dagster/column_schema": database_columns("price_data_real")},
     backfill_policy=dg.BackfillPolicy.single_run(),
 )
-def coin_markets(context: dg.AssetExecutionContext, platform: Platform) -> None:
+def coin_markets(context: dg.AssetExecutionContext, config: RawDays, platform: Platform) -> None:
     """The current quote of every coin of the list, with when it was observed and when it could be known. A coin without
     a believable quote is reported as missing with its reason; nothing is filled in. Running it again adds nothing that
-    is there already. Beside the sample's candles: invented quotes of its last hours, labelled so."""
+    is there already. Beside the sample's candles: invented quotes of its last hours, labelled so. Past days come
+    from what was answered then, where the run's configuration names them."""
     from bitpredict.sources.coingecko import SOURCE, CoinGecko
+    from bitpredict.sources.rebuilding import rebuild_quotes
     from bitpredict.sources.sample_world import QUOTES_FILE, SIMULATED, sample_quotes
 
     settings = platform.settings
     coins = read_coins(settings.coins_file)
+    if days := config.days():
+        tell(context, days, rebuild_quotes(platform.engine, platform.raw, coins, days))
+        return
     ids = [coin.coin_id for coin in coins]
     if settings.invented_quotes:
         answers = [*sample_quotes(ids)]
         origin = {"source": "sample", "provenance": SIMULATED}
     else:
-        answers = [CoinGecko.from_settings(settings).markets(ids)]
+        answers = [CoinGecko.from_settings(settings, platform.raw.keeper(SOURCE)).markets(ids)]
         origin = {"source": SOURCE, "provenance": OBSERVED}
     found = answers[-1]
     succeeded = f"{len(found.quotes)} of {len(coins)}"
@@ -91,7 +97,7 @@ def coin_history(context: dg.AssetExecutionContext, platform: Platform) -> None:
     missing = {coin: "never seen: materialize coin_markets first" for coin in coins if coin not in seen}
     oddities: Counter[str] = Counter()
     made, inserted = [], 0
-    source = CoinGecko.from_settings(platform.settings)
+    source = CoinGecko.from_settings(platform.settings, platform.raw.keeper(SOURCE))
     for coin, past in histories(source, [coin for coin in coins if coin in seen], window.start, window.end):
         if isinstance(past, str) or past.quotes.empty:
             missing[coin] = past if isinstance(past, str) else "no quotes in these days"

@@ -9,6 +9,7 @@ from bitpredict.market.time import DAY
 from bitpredict.storage.news_table import read_feeds, read_headlines
 from bitpredict_assets.describe import OWNERS, database_columns, preview
 from bitpredict_assets.freshness import news_late
+from bitpredict_assets.raw_days import RawDays, tell
 from bitpredict_assets.resources import Platform
 
 _HEALTH = ["source", "answered_at", "articles", "rejected", "failures", "resting_until", "problem"]
@@ -25,23 +26,30 @@ _SHOWN = ["first_seen_at", "source", "title", "duplicate_of"]
     metadata={"dagster/column_schema": database_columns("crypto_news")},
     backfill_policy=dg.BackfillPolicy.single_run(),
 )
-def crypto_news(context: dg.AssetExecutionContext, platform: Platform) -> None:
+def crypto_news(context: dg.AssetExecutionContext, config: RawDays, platform: Platform) -> None:
     """Headlines and summaries as plain text, each article once under its canonical address, with when it was first seen
     beside what its feed says of its date. A story that another feed told before is marked. Feeds are asked side by side
     and only for what is new; one that fails is reported, and left alone for a while when it goes on failing. Beside the
-    sample's candles: invented feeds, labelled so."""
+    sample's candles: invented feeds, labelled so. Past days come from what was answered then, where the run's
+    configuration names them."""
     from bitpredict.sources.feed_addresses import FEEDS_FILE, read_feed_addresses
-    from bitpredict.sources.news import FAILED, collect_news, news_client, store_visits
+    from bitpredict.sources.news import FAILED, SOURCE, collect_news, news_client, store_visits
+    from bitpredict.sources.rebuilding import rebuild_news
     from bitpredict.sources.sample_world import SAMPLE_FEEDS_FILE, SIMULATED, sample_visits
 
     settings, engine = platform.settings, platform.engine
+    if days := config.days():
+        addresses = read_feed_addresses(settings.feeds_file or FEEDS_FILE)
+        tell(context, days, rebuild_news(engine, platform.raw, addresses, days))
+        return
     if settings.invented_news:
         now = settings.collected_until()
         since = now - DAY
         found = store_visits(engine, sample_visits(read_feed_addresses(SAMPLE_FEEDS_FILE), now), now, SIMULATED)
     else:
         since = now = datetime.now(UTC)
-        found = collect_news(engine, news_client(settings), read_feed_addresses(settings.feeds_file or FEEDS_FILE), now)
+        client = news_client(settings, platform.raw.keeper(SOURCE))
+        found = collect_news(engine, client, read_feed_addresses(settings.feeds_file or FEEDS_FILE), now)
     outcomes = Counter(visit.outcome for visit in found.visits)
     problems = {visit.address.name: visit.problem for visit in found.visits if visit.problem}
     if outcomes[FAILED] and outcomes[FAILED] == outcomes.total():
