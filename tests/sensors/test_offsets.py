@@ -88,7 +88,8 @@ def test_a_topic_that_is_away_keeps_its_place():
         pytest.param(999, 59, "999 new messages, the oldest 59 s old", id="few and young"),
         pytest.param(1000, 0, None, id="enough"),
         pytest.param(1, 60, None, id="old enough"),
-        pytest.param(5, -20, "the oldest 0 s old", id="a clock that stepped back"),
+        pytest.param(5, -20, "the oldest 0 s old", id="a clock that stepped back a little"),
+        pytest.param(5, -3600, None, id="a clock that stepped back an hour"),
     ],
 )
 def test_a_run_needs_enough_messages_or_old_ones(count, age, waits):

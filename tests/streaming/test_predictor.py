@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 
 import pandas as pd
 import pyarrow as pa
@@ -265,6 +266,37 @@ def test_a_log_and_a_ledger_that_fail_now_and_then_change_nothing(home, log, tmp
     assert set(broken) == {"append_outputs", "_fetch", "write_few_forecasts"}
     assert len(expected[0]) > 300
     assert content(log) == expected
+
+
+def test_a_clock_of_ours_that_steps_back_and_forth_changes_nothing_but_stamps(home, log, tmp_path, monkeypatch):
+    trades = some_trades(1200)
+    calm = Settings(home=tmp_path / "calm", market=home.market, symbols=home.symbols, lake_url=home.lake)
+    with open_event_log(calm) as other:
+        other.create(topic_specs(calm))
+        append(other, TRADES, trades)
+        with running(calm, other, watching(Aliases())):
+            until(caught_up(other, TRADES))
+        expected = content(other)
+
+    rng = random.Random(1)
+    shown = []
+
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz=None):
+            shown.append(datetime.now(tz) + rng.choice([-1, 1]) * timedelta(minutes=rng.randrange(60)))
+            return shown[-1]
+
+    monkeypatch.setattr(predictor_module, "datetime", Clock)
+    monkeypatch.setattr(predictor_module, "BACKLOG", 50)
+    for first in range(0, len(trades), 100):
+        append(log, TRADES, trades[first : first + 100])
+    with running(home, log, watching(Aliases())):
+        until(caught_up(log, TRADES))
+    assert any(later < earlier for earlier, later in pairwise(shown))
+    assert content(log) == expected
+    rows = read_forecasts(connect(home), SYMBOL, "1m", datetime(2023, 1, 1, tzinfo=UTC), datetime.now(UTC))
+    assert set(rows["forecast_id"]) == {one[0] for one in expected[0] if one[1].second == 0}
 
 
 def test_restarting_goes_on_where_it_stopped(home, log):
