@@ -7,13 +7,15 @@ import dagster as dg
 import pandas as pd
 import pyarrow as pa
 
+from bitpredict.features.breadth import MARKET_BREADTH
 from bitpredict.features.catalog import FEATURE_TABLE, PRICE_FEATURES
 from bitpredict.market.time import DAY, utc
 from bitpredict.storage.contracts import BINANCE_CANDLES, CANDLES, STREAMED_TRADES, Contract
 from bitpredict_assets.resources import Platform
 
 CONTRACTS: dict[str, Contract] = {
-    contract.table: contract for contract in (BINANCE_CANDLES, CANDLES, PRICE_FEATURES, FEATURE_TABLE, STREAMED_TRADES)
+    contract.table: contract
+    for contract in (BINANCE_CANDLES, CANDLES, PRICE_FEATURES, MARKET_BREADTH, FEATURE_TABLE, STREAMED_TRADES)
 }
 
 

@@ -3,7 +3,7 @@
 import dagster as dg
 
 _prices = dg.AssetSelection.assets("binance_candles", "candles", "data_gaps")
-_features = dg.AssetSelection.assets("price_features", "feature_table")
+_features = dg.AssetSelection.assets("price_features", "market_breadth", "feature_table")
 _forecasts = dg.AssetSelection.assets("batch_forecasts", "forecast_outcomes")
 
 prices_and_features = dg.define_asset_job(

@@ -24,7 +24,7 @@ def lookahead(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Look for features that see the future: those that change when later candles are cut off; exit with 1 for any."""
+    """Look for features that see the future: those that change when all later is cut off; exit with 1 for any."""
     from bitpredict.cli.output import console, lookahead_table, progress_console
     from bitpredict.cli.records import to_json
     from bitpredict.errors import BitPredictError
@@ -43,7 +43,7 @@ def lookahead(
     if not all(result.rows_compared for result in results):
         raise BitPredictError(f"no origin of {looked_at} has features to compare; choose another --day")
     if leaking := [result.feature for result in results if not result.passed]:
-        raise BitPredictError(f"{', '.join(leaking)} used candles from after the origin; train nothing on them")
+        raise BitPredictError(f"{', '.join(leaking)} used what came after the origin; train nothing on them")
 
 
 def _look(settings: "Settings", symbol: str, day: date | None) -> "tuple[date, tuple[PrefixResult, ...]]":
@@ -54,6 +54,7 @@ def _look(settings: "Settings", symbol: str, day: date | None) -> "tuple[date, t
     from bitpredict.features.catalog import LOOKBACK
     from bitpredict.features.lookahead import prefix_invariance
     from bitpredict.features.others import OTHERS_WITHIN
+    from bitpredict.features.outside import Outside
     from bitpredict.features.table import features_between
     from bitpredict.market.time import DAY, utc
     from bitpredict.storage.contracts import CANDLES
@@ -68,11 +69,12 @@ def _look(settings: "Settings", symbol: str, day: date | None) -> "tuple[date, t
     start = utc(day)
     candles = lake.read(CANDLES, start - LOOKBACK - OTHERS_WITHIN, start + DAY)
 
-    def compute(candles: "pa.Table", first: datetime, end: datetime) -> "pa.Table":
-        table = features_between(candles, first, end)
+    def compute(candles: "pa.Table", first: datetime, end: datetime, outside: Outside) -> "pa.Table":
+        table = features_between(candles, first, end, outside)
         return table.filter(pc.equal(table["symbol"], symbol)) if symbol else table
 
-    return day, prefix_invariance(compute, candles, start, start + DAY)
+    outside = Outside.read(lake, start, start + DAY)
+    return day, prefix_invariance(compute, candles, start, start + DAY, outside=outside)
 
 
 def _record(result: "PrefixResult") -> dict[str, Any]:

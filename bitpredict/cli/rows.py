@@ -25,6 +25,7 @@ from sqlalchemy import (
 from sqlalchemy import select as sql_select
 
 from bitpredict.errors import BitPredictError, UnknownSymbolError
+from bitpredict.features.breadth import MARKET_BREADTH
 from bitpredict.features.catalog import FEATURE_TABLE, PRICE_FEATURES
 from bitpredict.market.time import DAY, utc
 from bitpredict.storage.contracts import BINANCE_CANDLES, CANDLES, TIMESTAMP, Contract
@@ -33,7 +34,9 @@ from bitpredict.storage.frames import select
 from bitpredict.storage.lake import Lake
 from bitpredict.storage.schema import UtcDateTime, crypto_assets, metadata
 
-LAKE_TABLES = {contract.table: contract for contract in (BINANCE_CANDLES, CANDLES, PRICE_FEATURES, FEATURE_TABLE)}
+LAKE_TABLES = {
+    contract.table: contract for contract in (BINANCE_CANDLES, CANDLES, PRICE_FEATURES, FEATURE_TABLE, MARKET_BREADTH)
+}
 DATABASE_TABLES = dict(metadata.tables)
 
 ROW_TIMES = {

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pyarrow as pa
 
-from bitpredict.features import activity, clock, estimators, indicators, movement, others, volatility
+from bitpredict.features import activity, clock, estimators, indicators, movement, others, outside, volatility
 from bitpredict.features.declaration import Feature
 from bitpredict.market.time import MINUTE
 from bitpredict.storage.contracts import TIMESTAMP, Contract, field
@@ -25,7 +25,10 @@ OWN_FEATURES: tuple[Feature, ...] = (
 )
 """What a symbol's own candles say."""
 
-FEATURES: tuple[Feature, ...] = (*OWN_FEATURES, *others.FEATURES)
+MARKET_FEATURES: tuple[Feature, ...] = (*OWN_FEATURES, *others.FEATURES)
+"""What candles say: there wherever there is a row."""
+
+FEATURES: tuple[Feature, ...] = (*MARKET_FEATURES, *outside.FEATURES)
 FEATURE_NAMES = tuple(feature.name for feature in FEATURES)
 
 LOOKBACK: timedelta = max(feature.lookback_minutes for feature in FEATURES) * MINUTE
@@ -47,6 +50,16 @@ _QUALITY = [
     field("feature_set_version", pa.string(), "version of the feature code and its declarations"),
     field("known_at", TIMESTAMP, "when the row could first have been used", "UTC"),
 ]
+_OUTSIDE = [
+    field("sentiment_coverage", pa.float64(), "share of the last 24 full hours of which news sentiment is there"),
+    field("breadth_coverage", pa.float64(), "share of the last 12 full five minutes of which market breadth is there"),
+    field(
+        "outside_provenance",
+        pa.string(),
+        "the least trusted of the sentiment and breadth used: observed, repaired or simulated; null without any",
+        nullable=True,
+    ),
+]
 
 
 def _column(feature: Feature) -> "pa.Field[pa.DataType]":
@@ -65,7 +78,7 @@ PRICE_FEATURES = Contract(
 
 FEATURE_TABLE = Contract(
     table="feature_table",
-    schema=pa.schema([*_ROW, *map(_column, FEATURES), *_QUALITY]),
+    schema=pa.schema([*_ROW, *map(_column, FEATURES), *_OUTSIDE, *_QUALITY]),
     key=("symbol", "origin"),
     time="origin",
     positive=("reference_price",),

@@ -10,10 +10,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from bitpredict.features.outside import NOTHING_OUTSIDE, Outside
 from bitpredict.market.horizons import ORIGIN_STEP
 
-Compute = Callable[[pa.Table, datetime, datetime], pa.Table]
-"""(candles, start, end) to a table with `symbol`, `origin` and features, for the origins of [start, end)."""
+Compute = Callable[[pa.Table, datetime, datetime, Outside], pa.Table]
+"""(candles, start, end, outside) to a table with `symbol`, `origin` and features, for the origins of [start, end)."""
 
 KEY = ["symbol", "origin"]
 
@@ -43,24 +44,33 @@ class PrefixResult:
 
 
 def prefix_invariance(
-    compute: Compute, candles: pa.Table, start: datetime, end: datetime, origins: int = 24
+    compute: Compute,
+    candles: pa.Table,
+    start: datetime,
+    end: datetime,
+    origins: int = 24,
+    outside: Outside = NOTHING_OUTSIDE,
 ) -> tuple[PrefixResult, ...]:
-    """Check every column that `compute` makes, whether it uses candles from after the origin.
+    """Check every column that `compute` makes, whether it uses what was not there yet at the origin: later candles, and
+    rows from outside that are of a later time or became known later.
 
     Args:
         compute: for example `features.table.features_between`.
         candles: `storage.contracts.CANDLES`, with the look-back that `compute` needs before `start`.
         start, end: the range that is computed in one piece.
         origins: how many of its origins, evenly spaced from the first to the last, are computed again.
+        outside: with the reach that `compute` needs before `start`.
 
     Returns:
         One result a column, in the columns' order. A row that is there only with, or only without, the future differs
         in every column.
     """
-    whole = compute(candles, start, end)
+    whole = compute(candles, start, end, outside)
     every = pc.unique(whole["origin"]).sort().to_pylist()
     chosen = [every[i] for i in np.unique(np.linspace(0, len(every) - 1, min(origins, len(every))).round().astype(int))]
-    parts = [compute(_before(candles, origin), origin, origin + ORIGIN_STEP) for origin in chosen]
+    parts = [
+        compute(_before(candles, origin), origin, origin + ORIGIN_STEP, outside.until(origin)) for origin in chosen
+    ]
     with_future = _frame(whole.filter(pc.is_in(whole["origin"], pa.array(chosen, whole["origin"].type))))
     without = _frame(pa.concat_tables(parts)) if parts else with_future
     return tuple(_compare(with_future, without, name) for name in with_future.columns)

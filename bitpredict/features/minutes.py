@@ -86,7 +86,7 @@ class MinuteGrid:
             present=spread(np.ones(rows.num_rows, bool), False),  # type: ignore[arg-type]
             halted=spread(rows["halted"].to_numpy(), False),  # type: ignore[arg-type]
             known_at=spread(_instants(rows["known_at"]), np.datetime64("NaT", "us")),  # type: ignore[arg-type]
-            provenance=spread(_provenance(rows["provenance"]), 0),  # type: ignore[arg-type]
+            provenance=spread(trust(rows["provenance"], "candles"), 0),  # type: ignore[arg-type]
             **numbers,  # type: ignore[arg-type]
         )
 
@@ -116,11 +116,12 @@ def _instants(column: pa.ChunkedArray) -> Times:
     return moments
 
 
-def _provenance(column: pa.ChunkedArray) -> npt.NDArray[np.int8]:
-    encoded = column.combine_chunks().dictionary_encode()
+def trust(provenance: pa.ChunkedArray, of: str) -> npt.NDArray[np.int8]:
+    """(n,) index into PROVENANCES, whatever follows a colon. Raises ContractError: one is unknown."""
+    encoded = provenance.combine_chunks().dictionary_encode()
     kinds = [name.partition(":")[0] for name in encoded.dictionary.to_pylist()]
     if unknown := sorted(set(kinds) - set(PROVENANCES)):
-        raise ContractError(f"candles have the provenance {unknown[0]!r}; known are {', '.join(PROVENANCES)}")
+        raise ContractError(f"{of} have the provenance {unknown[0]!r}; known are {', '.join(PROVENANCES)}")
     codes = np.array([PROVENANCES.index(kind) for kind in kinds], np.int8)
     found: npt.NDArray[np.int8] = codes[encoded.indices.to_numpy()]
     return found

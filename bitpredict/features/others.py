@@ -3,15 +3,14 @@
 from datetime import timedelta
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from bitpredict.features.arithmetic import ratio
+from bitpredict.features.as_of import Instants, microseconds
 from bitpredict.features.declaration import Feature
 from bitpredict.features.view import WEEK
 from bitpredict.features.windows import Floats
 from bitpredict.market.horizons import ORIGIN_STEP
-from bitpredict.storage.contracts import TIMESTAMP
 
 OTHERS_WITHIN: timedelta = 2 * ORIGIN_STEP
 """How old another symbol's row may be; rows so long before a range are needed as context."""
@@ -24,8 +23,6 @@ FEATURES: tuple[Feature, ...] = tuple(
     for name in BORROWED
 )
 
-_Instants = npt.NDArray[np.int64]
-
 
 def state_of_others(price_features: pa.Table) -> dict[str, Floats]:
     """For each row, the mean over the other symbols of their latest row's values.
@@ -37,7 +34,7 @@ def state_of_others(price_features: pa.Table) -> dict[str, Floats]:
         price_features: `catalog.PRICE_FEATURES`, in any order.
     """
     symbols = np.asarray(price_features["symbol"].to_pylist(), dtype=object)
-    origin, known_at = _microseconds(price_features["origin"]), _microseconds(price_features["known_at"])
+    origin, known_at = microseconds(price_features["origin"]), microseconds(price_features["known_at"])
     totals = {name: np.zeros(symbols.size) for name in BORROWED}
     counts = {name: np.zeros(symbols.size) for name in BORROWED}
     for other in sorted(set(symbols)):
@@ -52,7 +49,7 @@ def state_of_others(price_features: pa.Table) -> dict[str, Floats]:
     return {f"other_{name}": ratio(totals[name], counts[name]) for name in BORROWED}
 
 
-def _latest(origin: _Instants, known_at: _Instants, its_origin: _Instants, its_known_at: _Instants) -> _Instants:
+def _latest(origin: Instants, known_at: Instants, its_origin: Instants, its_known_at: Instants) -> Instants:
     """Position in `its_origin` (sorted) of the newest usable row for each origin, -1 where there is none."""
     place = np.full(origin.size, -1)
     for back in range(OTHERS_WITHIN // ORIGIN_STEP + 1):
@@ -61,8 +58,3 @@ def _latest(origin: _Instants, known_at: _Instants, its_origin: _Instants, its_k
         usable = (place < 0) & (its_origin[at] == wanted) & (its_known_at[at] <= known_at)
         place[usable] = at[usable]
     return place
-
-
-def _microseconds(column: pa.ChunkedArray) -> _Instants:
-    instants: _Instants = column.cast(TIMESTAMP).cast(pa.int64()).to_numpy()
-    return instants

@@ -10,6 +10,7 @@ from bitpredict.features import activity, clock, estimators, indicators, movemen
 from bitpredict.features.catalog import FEATURE_SET_VERSION, FEATURE_TABLE, LOOKBACK, PRICE_FEATURES
 from bitpredict.features.minutes import PROVENANCES, MinuteGrid, Times
 from bitpredict.features.others import OTHERS_WITHIN, state_of_others
+from bitpredict.features.outside import NOTHING_OUTSIDE, Outside, outside_columns
 from bitpredict.features.view import WEEK, View
 from bitpredict.features.windows import Floats, Ladder, Rows
 from bitpredict.market.horizons import ORIGIN_STEP
@@ -38,33 +39,41 @@ def price_features(candles: pa.Table, symbol: str, start: datetime, end: datetim
     return PRICE_FEATURES.conform(table.filter(pc.is_in(table["origin"].cast(pa.date32()), days)))
 
 
-def feature_table(price_features: pa.Table) -> pa.Table:
-    """`price_features` of one or more symbols, with the other symbols' state: `catalog.FEATURE_TABLE`.
+def feature_table(price_features: pa.Table, outside: Outside = NOTHING_OUTSIDE) -> pa.Table:
+    """`price_features` of one or more symbols, with the other symbols' state and what is known from outside the
+    candles: `catalog.FEATURE_TABLE`.
 
     Rows of the `OTHERS_WITHIN` before a range are its context: pass them too, and keep the range.
+
+    Args:
+        outside: reaching `OUTSIDE_REACH` before the range.
+
+    Raises:
+        ContractError: a row from outside is of unknown provenance.
     """
     rows = price_features
-    for name, values in state_of_others(rows).items():
-        rows = rows.append_column(name, pa.array(values, from_pandas=True))
+    for name, values in {**state_of_others(rows), **outside_columns(rows, outside)}.items():
+        rows = rows.append_column(name, pa.array(values, FEATURE_TABLE.schema.field(name).type, from_pandas=True))
     return FEATURE_TABLE.conform(rows)
 
 
-def features_between(candles: pa.Table, start: datetime, end: datetime) -> pa.Table:
+def features_between(candles: pa.Table, start: datetime, end: datetime, outside: Outside = NOTHING_OUTSIDE) -> pa.Table:
     """The feature table of every symbol in `candles` for the origins of [start, end), straight from candles.
 
     It answers at the midnight that ends the candles too, when the new day has none yet.
 
     Args:
         candles: `storage.contracts.CANDLES`, reaching `catalog.LOOKBACK + OTHERS_WITHIN` before `start`.
+        outside: reaching `OUTSIDE_REACH` before `start`.
     """
     early = start - OTHERS_WITHIN
     symbols = sorted(candles["symbol"].unique().to_pylist())
     rows = [PRICE_FEATURES.empty(), *(_rows(candles, symbol, early, end) for symbol in symbols)]
-    table = feature_table(pa.concat_tables(rows))
+    table = feature_table(pa.concat_tables(rows), outside)
     return table.filter(pc.greater_equal(table["origin"], pa.scalar(start)))
 
 
-def latest_features(candles: pa.Table, symbol: str, origin: datetime) -> pa.Table:
+def latest_features(candles: pa.Table, symbol: str, origin: datetime, outside: Outside = NOTHING_OUTSIDE) -> pa.Table:
     """The one row of a symbol at `origin`, equal to that of any range that holds it.
 
     No row if the minute before the origin has no candle, or the origin is not on a full five minutes.
@@ -73,7 +82,7 @@ def latest_features(candles: pa.Table, symbol: str, origin: datetime) -> pa.Tabl
         candles: of every symbol, reaching `catalog.LOOKBACK + OTHERS_WITHIN` before `origin`; later ones are not
             looked at.
     """
-    table = features_between(candles, origin, origin + ORIGIN_STEP)
+    table = features_between(candles, origin, origin + ORIGIN_STEP, outside)
     return table.filter(pc.and_(pc.equal(table["symbol"], symbol), pc.equal(table["origin"], pa.scalar(origin))))
 
 

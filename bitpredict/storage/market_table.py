@@ -1,6 +1,6 @@
 """Coins and their quotes in the database: a quote is there once, however often it is written."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -105,6 +105,21 @@ def read_quotes(engine: Engine, coin_id: str, start: datetime, end: datetime) ->
     )
     with reading(engine) as connection:
         return fetch(connection, query, list(price_data_real.columns), [table.observed_at])
+
+
+_PRICE = ("coin_id", "observed_at", "price", "provenance", "known_at")
+
+
+def read_prices(engine: Engine, coins: Collection[str], start: datetime, end: datetime) -> pd.DataFrame:
+    """Of these coins' quotes observed in [start, end): coin_id, observed_at, price, provenance and known_at, ordered by
+    coin and time. Each coin is a range of the primary key."""
+    table = price_data_real.c
+    columns = [table[name] for name in _PRICE]
+    query = select(columns, engine.dialect).where(
+        table.coin_id.in_(coins), table.observed_at >= start, table.observed_at < end
+    )
+    with reading(engine) as connection:
+        return fetch(connection, query, columns, [table.coin_id, table.observed_at])
 
 
 _COIN = ["coin_id", "symbol", "name", "market_cap_rank", "first_seen", "last_seen"]

@@ -1,14 +1,23 @@
 """Features as they were known at each origin."""
 
+from datetime import UTC, datetime
+
 import dagster as dg
 import pyarrow as pa
 
+from bitpredict.features.breadth import MARKET_BREADTH, REACH
+from bitpredict.features.breadth import market_breadth as breadth_of
 from bitpredict.features.catalog import FEATURE_SET_VERSION, FEATURE_TABLE, PRICE_FEATURES
+from bitpredict.features.outside import Outside
 from bitpredict.features.table import feature_table as join_features
 from bitpredict.features.table import price_features as compute_features
+from bitpredict.market.coins import read_coins
+from bitpredict.market.time import DAY, days, utc
+from bitpredict.storage.market_table import read_prices
 from bitpredict_assets.describe import OWNERS, count_rows_by_day, lake_columns, last_rows, line_plot, show, summary
 from bitpredict_assets.freshness import late
 from bitpredict_assets.partitions import LOOKBACK_DAYS, daily, reaching_back
+from bitpredict_assets.resources import Platform
 
 
 @dg.asset(
@@ -41,6 +50,37 @@ def price_features(context: dg.AssetExecutionContext, candles: pa.Table) -> pa.T
     group_name="features",
     partitions_def=daily,
     backfill_policy=dg.BackfillPolicy.single_run(),
+    pool="market_breadth",
+    kinds={"deltalake", "numpy"},
+    owners=OWNERS,
+    tags={"domain": "features"},
+    metadata={"dagster/column_schema": lake_columns(MARKET_BREADTH)},
+    deps=[
+        "coin_markets",
+        dg.AssetDep("coin_history", partition_mapping=reaching_back(1)),
+    ],
+    io_manager_key="lake",
+)
+def market_breadth(context: dg.AssetExecutionContext, platform: Platform) -> pa.Table:
+    """What the coins of the list did in the hour and the day before every five minutes, from the quotes that were there
+    by then; where no quotes were collected there is no row."""
+    window, now = context.partition_time_window, datetime.now(UTC)
+    coins = [coin.coin_id for coin in read_coins(platform.settings.coins_file)]
+    made = [MARKET_BREADTH.empty()]
+    for day in map(utc, days(window.start, min(window.end, now))):
+        quotes = read_prices(platform.engine, coins, day - REACH, day + DAY)
+        made.append(breadth_of(quotes, coins, day, min(day + DAY, now)))
+    table = pa.concat_tables(made)
+    count_rows_by_day(context, table["origin"])
+    show(context, {"preview": last_rows(table)})
+    context.add_output_metadata({**summary(table, MARKET_BREADTH), "coins of the list": len(coins)})
+    return table
+
+
+@dg.asset(
+    group_name="features",
+    partitions_def=daily,
+    backfill_policy=dg.BackfillPolicy.single_run(),
     pool="feature_table",
     kinds={"deltalake", "table"},
     owners=OWNERS,
@@ -49,12 +89,14 @@ def price_features(context: dg.AssetExecutionContext, candles: pa.Table) -> pa.T
     freshness_policy=late,
     metadata={"dagster/column_schema": lake_columns(FEATURE_TABLE)},
     ins={"price_features": dg.AssetIn(partition_mapping=reaching_back(1))},
+    deps=[dg.AssetDep("market_breadth", partition_mapping=reaching_back(1))],
     io_manager_key="lake",
 )
-def feature_table(context: dg.AssetExecutionContext, price_features: pa.Table) -> pa.Table:
-    """What models are trained on and served from: price features and the other symbols' state as it was known."""
+def feature_table(context: dg.AssetExecutionContext, platform: Platform, price_features: pa.Table) -> pa.Table:
+    """What models are trained on and served from: price features, the other symbols' state, and what news and the whole
+    market said, each as it was known; null where that is not collected."""
     window = context.partition_time_window
-    joined = join_features(price_features)
+    joined = join_features(price_features, Outside.read(platform.lake, window.start, window.end))
     table = joined.filter(pa.compute.greater_equal(joined["origin"], pa.scalar(window.start, joined["origin"].type)))
     described = {**summary(table, FEATURE_TABLE), "feature set": FEATURE_SET_VERSION}
     shown = {"preview": last_rows(table)}

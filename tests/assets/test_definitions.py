@@ -15,7 +15,7 @@ from tests.support.processes import ROOT
 
 GROUPS = {
     "prices": {"binance_candles", "candles", "data_gaps"},
-    "features": {"price_features", "feature_table"},
+    "features": {"price_features", "market_breadth", "feature_table"},
     "models": {"models", "model_evaluations", "champions", "tick_models"},
     "forecasts": {"batch_forecasts", "forecast_outcomes", "scorecard", "live_forecasts"},
     "platform": {"lake_maintenance"},
@@ -27,6 +27,7 @@ REPORTED = {"live_forecasts"}
 """By a sensor: no run makes them."""
 ASSETS = sorted(set.union(*GROUPS.values()))
 TABLES = sorted({*ASSETS} - {"models", "lake_maintenance"})
+WITHOUT_SYMBOLS = {"market_breadth"}
 HEAVY = (
     *("tensorflow", "keras", "mlflow", "sklearn", "onnxruntime", "transformers", "matplotlib", "plotly"),
     *("kafka", "websockets", "feedparser"),
@@ -77,11 +78,12 @@ def test_a_lake_table_shows_its_contract_with_units(contract):
         assert meaning
         assert shown[column.name].description == (f"{meaning} [{unit}]" if unit else meaning)
         assert shown[column.name].constraints.nullable == column.nullable
-    assert shown["symbol"].description.endswith("quote")
+    assert contract.table in WITHOUT_SYMBOLS or shown["symbol"].description.endswith("quote")
     named = {
         "binance_candles": ("close", "[quote currency]"),
         "candles": ("volume", "[base currency]"),
         "streamed_trades": ("size", "[base currency]"),
+        "market_breadth": ("coins", "[coins]"),
     }
     name, unit = named.get(contract.table, ("reference_price", "[quote currency]"))
     assert shown[name].description.endswith(unit)

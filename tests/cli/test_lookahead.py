@@ -27,9 +27,9 @@ def test_a_day_may_be_chosen_and_the_table_is_for_people(run):
 
 
 def test_a_planted_feature_that_sees_the_next_minutes_is_caught(run, monkeypatch):
-    def leaking(candles, start, end):
+    def leaking(candles, start, end, outside):
         """The real features, one of them replaced by the last close within the 10 minutes after the origin."""
-        found = honest(candles, start, end)
+        found = honest(candles, start, end, outside)
         near = candles.filter(pc.greater_equal(candles["open_time"], pa.scalar(start - timedelta(minutes=1))))
         closes = dict(zip(near["open_time"].to_pylist(), near["close"].to_pylist(), strict=True))
         ahead = [
@@ -43,7 +43,7 @@ def test_a_planted_feature_that_sees_the_next_minutes_is_caught(run, monkeypatch
     monkeypatch.setattr(table, "features_between", leaking)
     result = run("lookahead", "--symbol", "BTCUSDT", "--json")
     assert result.exit_code == 1
-    assert result.stderr == "error: log_rv_60 used candles from after the origin; train nothing on them\n"
+    assert result.stderr == "error: log_rv_60 used what came after the origin; train nothing on them\n"
     rows = json.loads(result.stdout)
     (caught,) = [row for row in rows if not row["passed"]]
     assert caught["feature"] == "log_rv_60"

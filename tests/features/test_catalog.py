@@ -9,6 +9,8 @@ import pytest
 from bitpredict.features import catalog
 from bitpredict.features.catalog import FEATURE_NAMES, FEATURE_TABLE, FEATURES, LOOKBACK, OWN_FEATURES, PRICE_FEATURES
 
+OUTSIDE_QUALITY = ("sentiment_coverage", "breadth_coverage", "outside_provenance")
+
 
 def test_every_feature_is_declared_once_with_its_meaning():
     assert len(set(FEATURE_NAMES)) == len(FEATURE_NAMES) == len(FEATURES)
@@ -36,6 +38,7 @@ def test_the_contracts_hold_the_features_with_units_and_meanings(contract, featu
     assert set(contract.schema.names) - {feature.name for feature in features} == {
         *("symbol", "origin", "reference_price"),
         *("coverage", "coverage_60", "provenance", "feature_set_version", "known_at"),
+        *(OUTSIDE_QUALITY if contract is FEATURE_TABLE else ()),
     }
 
 

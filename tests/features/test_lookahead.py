@@ -8,14 +8,15 @@ import pytest
 
 from bitpredict.features.catalog import FEATURE_NAMES
 from bitpredict.features.lookahead import prefix_invariance
+from bitpredict.features.outside import Outside
 from bitpredict.features.table import features_between
 
 START, END = datetime(2023, 11, 11, tzinfo=UTC), datetime(2023, 11, 12, tzinfo=UTC)
 
 
-def with_a_leak(candles: pa.Table, start: datetime, end: datetime) -> pa.Table:
+def with_a_leak(candles: pa.Table, start: datetime, end: datetime, outside: Outside) -> pa.Table:
     """The features, and a mean of the close that is centred on the origin: half of it lies ahead."""
-    table = features_between(candles, start, end)
+    table = features_between(candles, start, end, outside)
     frame = candles.to_pandas().set_index("open_time")
     means = []
     for row in table.select(["symbol", "origin"]).to_pylist():
@@ -45,8 +46,8 @@ def test_features_pass_over_holes_and_halts(holed):
 
 
 def test_a_leak_of_one_bit_is_caught(only_bitcoin):
-    def the_future_in_the_last_bit(candles: pa.Table, start: datetime, end: datetime) -> pa.Table:
-        table = features_between(candles, start, end)
+    def the_future_in_the_last_bit(candles: pa.Table, start: datetime, end: datetime, outside: Outside) -> pa.Table:
+        table = features_between(candles, start, end, outside)
         place = table.column_names.index("return_60")
         if pc.max(candles["open_time"]).as_py() < END:
             return table
@@ -58,8 +59,8 @@ def test_a_leak_of_one_bit_is_caught(only_bitcoin):
 
 
 def test_a_row_that_needs_the_future_to_exist_differs_in_every_column(only_bitcoin):
-    def drops_the_newest(candles: pa.Table, start: datetime, end: datetime) -> pa.Table:
-        table = features_between(candles, start, end)
+    def drops_the_newest(candles: pa.Table, start: datetime, end: datetime, outside: Outside) -> pa.Table:
+        table = features_between(candles, start, end, outside)
         after = pc.max(candles["open_time"]).as_py() + timedelta(minutes=1)
         return table.filter(pc.less(table["origin"], pa.scalar(after)))
 
@@ -75,8 +76,8 @@ def test_without_rows_nothing_has_passed(only_bitcoin):
 
 
 def test_the_first_difference_names_null_as_none(only_bitcoin):
-    def null_without_future(candles: pa.Table, start: datetime, end: datetime) -> pa.Table:
-        table = features_between(candles, start, end)
+    def null_without_future(candles: pa.Table, start: datetime, end: datetime, outside: Outside) -> pa.Table:
+        table = features_between(candles, start, end, outside)
         cut_off = pc.max(candles["open_time"]).as_py() < END
         return table.append_column("odd", pa.array([None if cut_off else 1.0] * table.num_rows, pa.float64()))
 

@@ -13,6 +13,7 @@ from bitpredict.features.catalog import (
     FEATURE_TABLE,
     FEATURES,
     LOOKBACK,
+    MARKET_FEATURES,
     OWN_FEATURES,
     PRICE_FEATURES,
 )
@@ -84,7 +85,7 @@ def test_a_quiet_range_is_complete(fortnight):
     assert table.schema.equals(FEATURE_TABLE.schema, check_metadata=True)
     assert table.num_rows == 2 * 576
     assert table["origin"].to_pylist() == [START + timedelta(minutes=5 * (i // 2)) for i in range(2 * 576)]
-    assert {name: table[name].null_count for name in FEATURE_NAMES if table[name].null_count} == {}
+    assert {f.name: table[f.name].null_count for f in MARKET_FEATURES if table[f.name].null_count} == {}
     assert set(table["feature_set_version"].to_pylist()) == {FEATURE_SET_VERSION}
     assert set(table["provenance"].to_pylist()) == {"observed"}
     assert table["known_at"].equals(table["origin"])

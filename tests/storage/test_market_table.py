@@ -12,6 +12,7 @@ from bitpredict.storage.market_table import (
     newest_query,
     newest_quotes,
     read_coins_seen,
+    read_prices,
     read_quotes,
     write_history,
     write_quotes,
@@ -70,6 +71,19 @@ def test_a_range_is_half_open(engine):
     for minute in range(4):
         write_quotes(engine, COINS, quotes(("bitcoin", T + minute * MINUTE, 1.0 + minute)), source="here")
     assert read_quotes(engine, "bitcoin", T + MINUTE, T + 3 * MINUTE)["price"].tolist() == [2.0, 3.0]
+
+
+def test_prices_of_several_coins_are_read_at_once(engine):
+    rows = [(coin, T + minute * MINUTE, 1.0 + minute) for minute in range(3) for coin in ("tether", "bitcoin", "sats")]
+    write_quotes(engine, COINS, quotes(*rows[:3]), source="here")
+    write_history(engine, quotes(*rows, known_at=T + 9 * MINUTE), source="here")
+    found = read_prices(engine, ["tether", "bitcoin", "nothing"], T, T + 2 * MINUTE)
+    assert found.values.tolist() == [
+        [coin, T + minute * MINUTE, 1.0 + minute, "observed", T + (9 if minute else 1) * MINUTE]
+        for coin in ("bitcoin", "tether")
+        for minute in range(2)
+    ]
+    assert read_prices(engine, [], T, T + MINUTE).empty
 
 
 def test_the_newest_is_that_of_observation_whatever_came_last(engine):
