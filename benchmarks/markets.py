@@ -58,7 +58,7 @@ def _measure(name: str, settings: Settings, coins: tuple[Coin, ...]) -> None:
     with _asked(coins) as ask:
         cycle = _median(lambda: write_quotes(engine, coins, ask(), source=SOURCE))
     print(f"{name}: a cycle of {len(coins)} coins {cycle:.1f} ms, {cycle / CYCLE_LIMIT:.2f} of {CYCLE_LIMIT} ms")
-    rows = _fill(engine, coins)
+    rows = fill(engine, coins)
     newest = _median(lambda: newest_quotes(engine))
     grouped = _median(lambda: _grouped(engine))
     print(
@@ -99,7 +99,8 @@ def _asked(coins: tuple[Coin, ...]) -> Iterator[Callable[[], pd.DataFrame]]:
         yield lambda: source.markets([coin.coin_id for coin in coins]).quotes
 
 
-def _fill(engine: Engine, coins: tuple[Coin, ...]) -> int:
+def fill(engine: Engine, coins: tuple[Coin, ...]) -> int:
+    """A million quotes of coins that have been seen; returns how many quotes there are."""
     each = ROWS // len(coins)
     for piece in np.array_split(np.arange(each), PIECES):
         moments = pd.to_datetime(START - timedelta(days=60)) + pd.to_timedelta(piece * 300, unit="s")

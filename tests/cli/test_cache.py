@@ -10,7 +10,7 @@ from tests.support.redis_server import redis_server
 
 __all__ = ["redis_server"]
 
-BYTES: Codec[bytes] = Codec(bytes, bytes)
+BYTES: Codec[bytes] = Codec(bytes, bytes, bytes)
 
 
 def test_without_redis_the_limits_are_shown_and_no_figures_of_nothing(run, monkeypatch):

@@ -20,7 +20,7 @@ from tests.support.redis_server import RedisServer, redis_server
 
 __all__ = ["redis_server"]
 
-BYTES: Codec[bytes] = Codec(bytes, bytes)
+BYTES: Codec[bytes] = Codec(bytes, bytes, bytes)
 Open = Callable[..., Cache]
 
 
@@ -153,9 +153,11 @@ def test_a_damaged_value_is_computed_again(opened):
         raise ValueError("not of this version")
 
     cache, source = opened(), Source()
-    cache.value("price", "a", source, BYTES)
-    assert cache.value("price", "a", source, Codec(bytes, refuse)) == b"first"
-    assert source.asked == 2
+    strange = Codec(bytes, refuse, bytes)
+    assert [cache.value("price", "a", source, strange) for _ in range(2)] == [b"first"] * 2
+    assert source.asked == 3, "once to keep it, and each time that it could not be read"
+    assert cache.value("price", "a", source, BYTES) == b"first"
+    assert source.asked == 3
 
 
 def test_clearing_gives_the_memory_back(opened):
@@ -273,7 +275,7 @@ class TestRedis:
             "    return b'value'\n"
             "cache = open_cache(Settings(redis_url=sys.argv[1]))\n"
             "print('ready', flush=True); input()\n"
-            "print(cache.value('price', 'a', compute, Codec(bytes, bytes)).decode())\n"
+            "print(cache.value('price', 'a', compute, Codec(bytes, bytes, bytes)).decode())\n"
         )
         log = tmp_path / "computed"
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}

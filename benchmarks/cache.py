@@ -1,0 +1,115 @@
+"""The cache: a hit against the query that it saves, in the process and from Redis where it is installed.
+
+The queries are those of the pages: the newest quote of each coin out of a million, and a day's headlines out of ten
+thousand articles, on SQLite, once with an engine at hand and once as a page does it, which opens the database first.
+"""
+
+import shutil
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from hashlib import blake2b
+from pathlib import Path
+
+import pandas as pd
+from sqlalchemy import Engine
+
+from benchmarks.markets import fill
+from bitpredict.market.coins import Coin, read_coins
+from bitpredict.market.time import DAY
+from bitpredict.settings import Settings
+from bitpredict.storage.cache import open_cache
+from bitpredict.storage.cache_frames import FRAMES
+from bitpredict.storage.database import connect
+from bitpredict.storage.market_table import newest_quotes, write_quotes
+from bitpredict.storage.news_table import read_headlines, write_news
+from bitpredict.storage.schema import news_feeds
+from tests.support.redis_server import serving_redis
+
+ARTICLES = 10_000
+ROUNDS, HITS = 15, 200
+GOAL = 20
+START = datetime(2024, 1, 1, tzinfo=UTC)
+
+
+def main() -> None:
+    """Print milliseconds of query and hit, their ratio, and its share of the goal."""
+    with tempfile.TemporaryDirectory(prefix="bitpredict-bench-") as folder:
+        settings = Settings(home=Path(folder))
+        engine = connect(settings)
+        _see(engine, read_coins())
+        fill(engine, read_coins())
+        _write_articles(engine)
+        _measure("in this process", settings, engine)
+        if shutil.which("redis-server"):
+            with serving_redis() as server:
+                _measure("Redis", settings.model_copy(update={"redis_url": server.url}), engine)
+        else:
+            print("Redis: skipped, it is not installed")
+        engine.dispose()
+
+
+def _measure(where: str, settings: Settings, engine: Engine) -> None:
+    @contextmanager
+    def opened() -> Iterator[Engine]:
+        page = connect(settings)
+        yield page
+        page.dispose()
+
+    cache = open_cache(settings)
+    questions: dict[str, Callable[[Engine], pd.DataFrame]] = {
+        "the newest quotes": newest_quotes,
+        "a day's headlines": lambda engine: read_headlines(engine, START + DAY),
+    }
+    for name, query in questions.items():
+
+        def page(query: Callable[[Engine], pd.DataFrame] = query) -> pd.DataFrame:
+            with opened() as fresh:
+                return query(fresh)
+
+        def hit(name: str = name, page: Callable[[], pd.DataFrame] = page) -> pd.DataFrame:
+            return cache.value("price", name, page, FRAMES)
+
+        pd.testing.assert_frame_equal(hit(), query(engine))
+        # Side by side, so that both meet the same machine.
+        at_hand, whole, kept = [], [], []
+        for _ in range(ROUNDS):
+            at_hand.append(_seconds(lambda query=query: query(engine)))
+            whole.append(_seconds(page))
+            kept += [_seconds(hit) for _ in range(HITS // ROUNDS)]
+        milliseconds = [1000 * statistics.median(each) for each in (at_hand, whole, kept)]
+        query_ms, page_ms, hit_ms = milliseconds
+        print(
+            f"{where}: {name} {query_ms:.1f} ms, with opening the database {page_ms:.1f} ms, a hit {hit_ms:.3f} ms: "
+            f"{query_ms / hit_ms:.0f} and {page_ms / hit_ms:.0f} times as fast, of {GOAL} times"
+        )
+
+
+def _see(engine: Engine, coins: tuple[Coin, ...]) -> None:
+    quotes = pd.DataFrame({"coin_id": [coin.coin_id for coin in coins], "observed_at": START, "price": 1.0})
+    told = {"market_cap": 1e9, "total_volume": 1e8, "high_24h": 1.0, "low_24h": 1.0, "circulating_supply": 1e6}
+    write_quotes(engine, coins, quotes.assign(**told, market_cap_rank=7, known_at=START), source="benchmark")
+
+
+def _write_articles(engine: Engine) -> None:
+    moments = pd.date_range(START, START + 2 * DAY, periods=ARTICLES).as_unit("us")
+    frame = pd.DataFrame({"first_seen_at": moments})
+    frame["article_id"] = [blake2b(f"{n}".encode(), digest_size=16).hexdigest() for n in range(ARTICLES)]
+    frame["title"] = [f"Bitcoin moves for the {n}th time today, and nobody knows why" for n in range(ARTICLES)]
+    frame["url"] = [f"https://example.com/{n}" for n in range(ARTICLES)]
+    told = {"source": "feed", "language": "en", "summary": "", "dated": "said", "provenance": "simulated"}
+    frame = frame.assign(**told, entry_id=frame["article_id"], published_at=moments, duplicate_of=None)
+    write_news(engine, frame, pd.DataFrame(columns=[column.name for column in news_feeds.columns]))
+
+
+def _seconds(call: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    call()
+    return time.perf_counter() - started
+
+
+if __name__ == "__main__":
+    main()
