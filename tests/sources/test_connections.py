@@ -1,23 +1,18 @@
 """A server cannot hold a connection open for ever, and names and redirects do not lead to our own network."""
 
-import ipaddress
 import socket
 import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from bitpredict.errors import SourceUnavailableError
 from bitpredict.sources.connections import is_public
 from tests.support.archive_server import Answer
+from tests.support.certificates import Authority
 
 
 @pytest.mark.parametrize("address", ["8.8.8.8", "151.101.1.69", "2606:4700::6810:84e5", "64:ff9b::808:808"])
@@ -145,28 +140,13 @@ def test_a_connection_is_used_again_after_its_deadline_has_passed(server, client
 
 
 @pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A certificate of 127.0.0.1 with its key, in one file."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "test")])
-    now = datetime.now(UTC)
-    built = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(hours=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    file = tmp_path_factory.mktemp("tls") / "server.pem"
-    plain = serialization.NoEncryption()
-    pem, pkcs8 = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
-    file.write_bytes(key.private_bytes(pem, pkcs8, plain) + built.public_bytes(pem))
-    return file
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("tls"))
 
 
-def over_tls(certificate: Path, say: Callable[[socket.socket], None]) -> Callable[[socket.socket], None]:
+def over_tls(authority: Authority, say: Callable[[socket.socket], None]) -> Callable[[socket.socket], None]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
+    context.load_cert_chain(authority.server("127.0.0.1"))
 
     def wrapped(connection: socket.socket) -> None:
         with suppress(OSError), context.wrap_socket(connection, server_side=True) as secured:
@@ -179,25 +159,25 @@ def over_tls(certificate: Path, say: Callable[[socket.socket], None]) -> Callabl
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nConnection: close\r\n\r\nfeed"
 
 
-def test_an_answer_over_tls(client, certificate, monkeypatch):
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
-    with talking(over_tls(certificate, lambda secured: secured.sendall(ANSWER)), listen=False) as url:
+def test_an_answer_over_tls(client, authority, monkeypatch):
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(authority.certificate))
+    with talking(over_tls(authority, lambda secured: secured.sendall(ANSWER)), listen=False) as url:
         assert client().get(url.replace("http:", "https:")).body == b"feed"
 
 
 @pytest.mark.parametrize("start", [b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n"])
-def test_a_server_that_is_never_done_over_tls_is_left_at_the_deadline(client, certificate, monkeypatch, start):
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
-    with talking(over_tls(certificate, drip(start, b"x")), listen=False) as url:
+def test_a_server_that_is_never_done_over_tls_is_left_at_the_deadline(client, authority, monkeypatch, start):
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(authority.certificate))
+    with talking(over_tls(authority, drip(start, b"x")), listen=False) as url:
         started = time.monotonic()
         with pytest.raises(SourceUnavailableError, match=r"took longer than 0\.5 s"):
             client(timeout=0.4, deadline=0.5, attempts=1).get(url.replace("http:", "https:"))
         assert time.monotonic() - started < 1.5
 
 
-def test_private_addresses_are_refused_over_tls_before_a_word_is_said(client, certificate):
+def test_private_addresses_are_refused_over_tls_before_a_word_is_said(client, authority):
     said: list[socket.socket] = []
     refused = pytest.raises(SourceUnavailableError, match="no public address")
-    with talking(over_tls(certificate, said.append), listen=False) as url, refused:
+    with talking(over_tls(authority, said.append), listen=False) as url, refused:
         client(public_only=True).get(url.replace("http:", "https:"))
     assert said == []
