@@ -11,7 +11,8 @@ from sqlalchemy.exc import DBAPIError
 
 from bitpredict.errors import StorageError
 from bitpredict.settings import Settings
-from bitpredict.storage.database import remedy
+from bitpredict.storage.database import VARIABLE
+from bitpredict.storage.remedies import remedy
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance
@@ -62,7 +63,7 @@ def dagster_instance(home: Path) -> Iterator["DagsterInstance"]:
         with DagsterInstance.get() as instance:
             yield instance
     except DBAPIError as error:
-        raise StorageError(f"Dagster's records in {home} failed: {remedy(error)}") from error
+        raise StorageError(f"Dagster's records in {home} failed: {remedy(error, VARIABLE)}") from error
     except OSError as error:
         raise _unwritable(home, error) from error
 

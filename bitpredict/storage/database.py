@@ -1,19 +1,21 @@
-"""The database: SQLite below BITPREDICT_HOME by default, PostgreSQL by setting; its schema version is checked."""
+"""The database: SQLite below BITPREDICT_HOME, or PostgreSQL or MySQL by setting; its schema version is checked."""
 
-import sqlite3
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, text
+import stamina
+from sqlalchemy import Connection, Engine, inspect, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from bitpredict.errors import SettingsError, StorageError
 from bitpredict.settings import Settings
+from bitpredict.storage.engines import SMALL_POOL, Pool, open_mysql, open_postgresql, open_sqlite
+from bitpredict.storage.mysql_schema import alone_on_mysql, undone_if_it_fails
+from bitpredict.storage.remedies import is_collision, remedy
 
 REVISIONS = ("0001", "0002_markets", "0003_news", "0004_sentiment")
 """Every schema version in order, so that a current database is recognised without loading Alembic."""
@@ -25,7 +27,11 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 
 VARIABLE = "BITPREDICT_DATABASE_URL"
 BUSY_SECONDS = 30.0
+ATTEMPTS = 5
+"""Of a transaction that collides with others."""
 _LOCK = 0x6269747072656469  # any constant: the key of PostgreSQL's advisory lock
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -71,26 +77,26 @@ def connect(settings: Settings) -> Engine:
 
 def open_database(settings: Settings) -> Engine:
     """Open the database whatever its schema: for the upgrade itself and for diagnosis."""
-    return open_engine(settings.database, VARIABLE, BUSY_SECONDS)
+    pool = Pool(settings.database_pool_size, settings.database_pool_overflow)
+    return open_engine(settings.database, VARIABLE, BUSY_SECONDS, pool)
 
 
-def open_engine(address: str, variable: str, busy_seconds: float) -> Engine:
-    """An engine for a SQLite file or a PostgreSQL database; `variable` is the setting that errors name.
+def open_engine(address: str, variable: str, busy_seconds: float, pool: Pool = SMALL_POOL) -> Engine:
+    """An engine for a SQLite file, or a database of PostgreSQL, MySQL or MariaDB.
 
     Args:
+        variable: the setting that errors name.
         busy_seconds: how long a transaction waits for another's lock.
     """
     try:
         url = make_url(address)
-        if url.drivername in ("postgresql", "postgres"):
-            url = url.set(drivername="postgresql+psycopg2")
-        if url.get_backend_name() not in ("sqlite", "postgresql"):
-            raise SettingsError(f"{variable}: {url.drivername} is not supported; use sqlite or postgresql")
-        if url.get_backend_name() == "sqlite":
-            return _open_sqlite(url, busy_seconds)
-        engine = create_engine(url, pool_pre_ping=True, hide_parameters=True)
-        event.listen(engine, "connect", partial(_prepare_postgresql, busy_seconds=busy_seconds))
-        return engine
+        if url.drivername == "sqlite":
+            return open_sqlite(url, busy_seconds)
+        if url.drivername in ("postgresql", "postgres", "postgresql+psycopg2"):
+            return open_postgresql(url, busy_seconds, pool)
+        if url.drivername in ("mysql", "mariadb", "mysql+pymysql", "mariadb+pymysql"):
+            return open_mysql(url, busy_seconds, pool)
+        raise SettingsError(f"{variable}: {url.drivername} is not supported; use sqlite, postgresql, mysql or mariadb")
     except (ArgumentError, NoSuchModuleError, ImportError, ValueError) as error:
         raise SettingsError(
             f"{variable} is not usable ({error}); write for example postgresql://user:password@host/name"
@@ -121,7 +127,7 @@ def upgrade(engine: Engine) -> None:
 
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    with writing(engine, "upgrade", alone=True) as connection:
+    with _upgrading(engine) as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
 
@@ -133,13 +139,15 @@ def reading(engine: Engine) -> Iterator[Connection]:
     Raises:
         StorageError: the database cannot be reached or read.
     """
+    if engine.dialect.name != "sqlite":
+        engine = engine.execution_options(isolation_level="REPEATABLE READ")
     with explained(engine, "read"), engine.begin() as connection:
         yield connection
 
 
 @contextmanager
 def writing(engine: Engine, doing: str = "write", *, alone: bool = False) -> Iterator[Connection]:
-    """A transaction that writes: all of it or nothing.
+    """A transaction that writes: all of it or nothing. Where others write too, `transact` is the better one.
 
     Args:
         alone: no other such transaction runs meanwhile, so that what this one reads is still true when it writes.
@@ -148,10 +156,26 @@ def writing(engine: Engine, doing: str = "write", *, alone: bool = False) -> Ite
     Raises:
         StorageError: the database cannot be written, is full, or was locked for too long by another process.
     """
-    with explained(engine, doing), engine.execution_options(sqlite_begin="BEGIN IMMEDIATE").begin() as connection:
+    engine = engine.execution_options(sqlite_begin="BEGIN IMMEDIATE")
+    with explained(engine, doing), engine.connect() as connection, _alone(connection, alone), connection.begin():
         if alone and engine.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
         yield connection
+
+
+def transact(engine: Engine, work: Callable[[Connection], T], *, alone: bool = False) -> T:
+    """What `work` returns, done in a transaction of `writing`. One that the server gave up for another's (a deadlock)
+    is done again from its start, so that `work` changes nothing but the database.
+
+    Raises:
+        StorageError: as `writing`; or it collided with others again and again.
+    """
+    for attempt in stamina.retry_context(
+        on=_collided, attempts=ATTEMPTS, timeout=None, wait_initial=0.01, wait_max=1.0, wait_jitter=0.1
+    ):
+        with attempt, writing(engine, alone=alone) as connection:
+            return work(connection)
+    raise AssertionError("the last attempt returns or raises")
 
 
 @contextmanager
@@ -160,76 +184,37 @@ def explained(engine: Engine, doing: str) -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
-        raise StorageError(f"cannot {doing} {_name(engine)}: {remedy(error)}") from error
+        raise StorageError(f"cannot {doing} {_name(engine)}: {remedy(error, VARIABLE)}") from error
+    except PoolTimeoutError as error:
+        raise StorageError(
+            f"cannot {doing} {_name(engine)}: all connections of this process are in use; "
+            "raise BITPREDICT_DATABASE_POOL_SIZE"
+        ) from error
+
+
+@contextmanager
+def _upgrading(engine: Engine) -> Iterator[Connection]:
+    """A connection for changes to the schema: all of them or none, by one process at a time."""
+    if engine.dialect.name != "mysql":
+        with writing(engine, "upgrade", alone=True) as connection:
+            yield connection
+        return
+    with (
+        explained(engine, "upgrade"),
+        engine.connect() as connection,
+        alone_on_mysql(connection, BUSY_SECONDS),
+        undone_if_it_fails(connection, VERSION_TABLE, REVISIONS[-1]),
+    ):
+        yield connection
+
+
+def _alone(connection: Connection, alone: bool) -> AbstractContextManager[None]:
+    return alone_on_mysql(connection, BUSY_SECONDS) if alone and connection.dialect.name == "mysql" else nullcontext()
+
+
+def _collided(error: Exception) -> bool:
+    return isinstance(error.__cause__, DBAPIError) and is_collision(error.__cause__)
 
 
 def _name(engine: Engine) -> str:
     return engine.url.render_as_string(hide_password=True)
-
-
-_LOCKED = "another process held its lock for many seconds; end that process or wait"
-
-_REMEDIES = (
-    ("database is locked", _LOCKED),
-    ("lock timeout", _LOCKED),
-    ("disk is full", "the disk is full; free some space and run it again"),
-    ("no space left", "the disk is full; free some space and run it again"),
-    ("disk i/o error", "the disk is full or fails; check it and run it again"),
-    ("readonly database", "it is read-only; make the file and its folder writable or set {variable}"),
-    ("unable to open database file", "the file cannot be opened; check the folder's rights or set BITPREDICT_HOME"),
-    ("not a database", "the file is something else; move it away or set {variable}"),
-    ("malformed", "the file is damaged; restore it from a backup"),
-    (
-        "already exists",
-        "it holds tables of these names that are not BitPredict's; give BitPredict a database of its own",
-    ),
-    ("connection refused", "no server answers there; start it or set {variable}"),
-    ("password authentication failed", "user or password is wrong; set {variable}"),
-)
-
-
-def remedy(error: DBAPIError, variable: str = VARIABLE) -> str:
-    """What to do about a driver's error, followed by its own words on one line; `variable` is the setting to change."""
-    reason = " ".join(str(error.orig).split())[:300]
-    for sign, what in _REMEDIES:
-        if sign in reason.lower():
-            return f"{what.format(variable=variable)} ({reason})"
-    return reason
-
-
-def _open_sqlite(url: URL, busy_seconds: float) -> Engine:
-    if url.database:
-        folder = Path(url.database).parent
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StorageError(f"cannot create {folder}: {error.strerror}; set BITPREDICT_HOME elsewhere") from error
-    engine = create_engine(url, connect_args={"timeout": busy_seconds}, hide_parameters=True)
-    event.listen(engine, "connect", partial(_prepare_sqlite, busy_seconds=busy_seconds))
-    event.listen(engine, "begin", _begin_sqlite)
-    return engine
-
-
-def _prepare_sqlite(connection: sqlite3.Connection, _record: Any, *, busy_seconds: float) -> None:
-    """The driver's own transactions are turned off: it would begin them late and without their lock."""
-    connection.isolation_level = None
-    connection.execute("PRAGMA foreign_keys = ON")
-    deadline = time.monotonic() + busy_seconds
-    while connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-        except sqlite3.OperationalError:  # changing the mode does not wait for other processes' locks by itself
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.05)
-
-
-def _prepare_postgresql(connection: Any, _record: Any, *, busy_seconds: float) -> None:
-    """Waiting for another's lock ends as on SQLite; PostgreSQL by itself would wait for ever."""
-    with connection.cursor() as cursor:
-        cursor.execute("SET lock_timeout = %s", (f"{busy_seconds * 1000:.0f}ms",))
-    connection.commit()
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    connection.exec_driver_sql(connection.get_execution_options().get("sqlite_begin", "BEGIN"))

@@ -25,6 +25,8 @@ from sqlalchemy import (
     Table,
     cast,
     func,
+    literal_column,
+    text,
     type_coerce,
 )
 from sqlalchemy import select as sql_select
@@ -84,6 +86,12 @@ def _plain(column: ColumnElement[Any], dialect: Dialect) -> ColumnElement[Any]:
         return cast(func.extract("epoch", type_coerce(column, DateTime)) * 1_000_000, BigInteger)
     if dialect.name == "postgresql" and isinstance(column.type, Numeric):
         return cast(column, Double)
+    if dialect.name == "mysql" and isinstance(column.type, UtcDateTime):
+        return func.timestampdiff(text("MICROSECOND"), text("'1970-01-01'"), type_coerce(column, NULLTYPE))
+    if dialect.name == "mysql" and isinstance(column.type, Numeric):
+        return type_coerce(
+            type_coerce(column, Double) + literal_column("0e0"), NULLTYPE
+        )  # CAST AS DOUBLE is not in every version
     return type_coerce(column, NULLTYPE)
 
 
@@ -139,11 +147,11 @@ def _convert(column: Column[Any], values: "pd.Series[Any]", dialect: Dialect) ->
     if isinstance(column.type, UtcDateTime):
         moments = pd.to_datetime(values, utc=True).dt.tz_localize(None).to_numpy().astype("datetime64[us]")
         distinct, codes = np.unique(moments, return_inverse=True)  # few instants are in many rows
-        zone = "" if dialect.name == "sqlite" else "+00"
-        texts = [text.replace("T", " ") + zone for text in np.datetime_as_string(distinct, unit="us").tolist()]
+        zone = "+00" if dialect.name == "postgresql" else ""
+        texts = [moment.replace("T", " ") + zone for moment in np.datetime_as_string(distinct, unit="us").tolist()]
         converted = np.array(texts, dtype="object")[codes].tolist()
     elif isinstance(column.type, (Double, Numeric)):
-        # A float is sent as its shortest exact digits, which is what PostgreSQL's NUMERIC keeps.
+        # A float is sent as its shortest exact digits, which is what PostgreSQL's and MySQL's NUMERIC keep.
         # SQLite has no exact numbers and keeps a double.
         converted = values.to_numpy(dtype="float64").tolist()
     elif isinstance(column.type, Integer):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import pandas as pd
-from sqlalchemy import Connection, Dialect, Engine, Select, and_, func
+from sqlalchemy import Connection, Dialect, Engine, Select, and_
 from sqlalchemy import select as sql_select
 
 from bitpredict.errors import ContractError
@@ -87,7 +87,11 @@ def newest_query(dialect: Dialect) -> "Select[tuple[object, ...]]":
     """A look into the primary key's end for each coin, where grouping would read every quote."""
     older = price_data_real.alias("older")
     newest = (
-        sql_select(func.max(older.c.observed_at)).where(older.c.coin_id == crypto_assets.c.coin_id).scalar_subquery()
+        sql_select(older.c.observed_at)
+        .where(older.c.coin_id == crypto_assets.c.coin_id)
+        .order_by(older.c.observed_at.desc())
+        .limit(1)  # for max() MariaDB would read the whole coin
+        .scalar_subquery()
     )
     columns = [*price_data_real.columns, *(crypto_assets.c[name] for name in _OF_THE_COIN)]
     return select(columns, dialect).join_from(

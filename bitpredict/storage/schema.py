@@ -1,6 +1,7 @@
 """The database's tables, in portable types: prices NUMERIC, instants UTC, numbers double precision."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 from sqlalchemy import (
     Boolean,
@@ -17,7 +18,8 @@ from sqlalchemy import (
     Table,
     Text,
 )
-from sqlalchemy.types import TypeDecorator
+from sqlalchemy.dialects import mysql
+from sqlalchemy.types import TypeDecorator, TypeEngine
 
 metadata = MetaData(
     naming_convention={
@@ -30,6 +32,8 @@ metadata = MetaData(
 Price = Numeric(28, 12)
 CoinPrice = Numeric(38, 24)
 """Some coins cost less than a millionth of a dollar, and come with seventeen digits."""
+LongText = Text().with_variant(mysql.MEDIUMTEXT(), "mysql", "mariadb")
+"""MySQL's TEXT ends at 64 kB."""
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -38,13 +42,17 @@ class UtcDateTime(TypeDecorator[datetime]):
     impl = DateTime(timezone=True)
     cache_ok = True
 
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """MySQL keeps whole seconds unless it is told to keep microseconds, and no zone."""
+        return dialect.type_descriptor(mysql.DATETIME(fsp=6) if dialect.name == "mysql" else self.impl_instance)
+
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         if value is None:
             return None
         if value.tzinfo is None:
             raise ValueError(f"{value!r} has no timezone; write it in UTC")
         value = value.astimezone(UTC)
-        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+        return value if dialect.name == "postgresql" else value.replace(tzinfo=None)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
         if value is None:
@@ -101,7 +109,7 @@ champions = Table(
     Column("valid_from", UtcDateTime, primary_key=True),
     Column("model", String(40), nullable=False),
     Column("model_version", String(40), nullable=False),
-    Column("reason", Text, nullable=False, comment="what the gate decided, in words"),
+    Column("reason", LongText, nullable=False, comment="what the gate decided, in words"),
     Column("decided_at", UtcDateTime, nullable=False),
 )
 
@@ -128,7 +136,7 @@ forecasts = Table(
     Column("model_version", String(40), nullable=False),
     Column("variant", String(20), nullable=False, comment="champion, baseline or challenger"),
     Column("feature_set_version", String(40), nullable=False),
-    Column("input", Text, nullable=False, comment="table version or topic offsets that it was made from"),
+    Column("input", LongText, nullable=False, comment="table version or topic offsets that it was made from"),
     Column("provenance", String(40), nullable=False, comment="observed, repaired or simulated inputs"),
     Column("skill", Double, comment="over the baseline, on the folds before the model's month"),
     Column("skill_sample_size", Integer),
@@ -208,10 +216,10 @@ crypto_news = Table(
     Column("article_id", String(32), primary_key=True, comment="hash of the canonical address"),
     Column("source", String(60), nullable=False, comment="name of the feed that showed it first"),
     Column("entry_id", String(32), nullable=False, comment="hash of what that feed calls it"),
-    Column("url", Text, nullable=False, comment="canonical address"),
+    Column("url", LongText, nullable=False, comment="canonical address"),
     Column("language", String(10), nullable=False, comment="of the feed, as the list of feeds says"),
-    Column("title", Text, nullable=False, comment="plain text"),
-    Column("summary", Text, nullable=False, comment="plain text, may be empty"),
+    Column("title", LongText, nullable=False, comment="plain text"),
+    Column("summary", LongText, nullable=False, comment="plain text, may be empty"),
     Column("published_at", UtcDateTime, comment="as the feed says; null where that cannot be true"),
     Column("dated", String(20), nullable=False, comment="said, no zone, missing, unreadable, future or too old"),
     Column("first_seen_at", UtcDateTime, nullable=False, comment="receipt of the feed; could not be used before"),
@@ -225,7 +233,7 @@ news_feeds = Table(
     "news_feeds",
     metadata,
     Column("source", String(60), primary_key=True, comment="name in the list of feeds"),
-    Column("address", Text, nullable=False, comment="that was asked; with another one the state starts anew"),
+    Column("address", LongText, nullable=False, comment="that was asked; with another one the state starts anew"),
     Column("etag", String(300), nullable=False, comment="of the newest answer, may be empty"),
     Column("last_modified", String(100), nullable=False, comment="of the newest answer, may be empty"),
     Column("asked_at", UtcDateTime, nullable=False),
@@ -234,7 +242,7 @@ news_feeds = Table(
     Column("rejected", Integer, nullable=False, comment="entries of it that are no articles"),
     Column("failures", Integer, nullable=False, comment="in a row"),
     Column("resting_until", UtcDateTime, comment="after many failures it is not asked before"),
-    Column("problem", Text, comment="what was wrong the last time; null where nothing was"),
+    Column("problem", LongText, comment="what was wrong the last time; null where nothing was"),
 )
 
 tweets = Table(
@@ -243,7 +251,7 @@ tweets = Table(
     Column("tweet_id", String(32), primary_key=True, comment="hash of the post's id; authors are not kept"),
     Column("query", String(200), nullable=False, comment="search that found it first"),
     Column("language", String(10), nullable=False, comment="as the source says"),
-    Column("text", Text, nullable=False, comment="plain text"),
+    Column("text", LongText, nullable=False, comment="plain text"),
     Column("created_at", UtcDateTime, comment="as the source says; null where that cannot be true"),
     Column("first_seen_at", UtcDateTime, nullable=False, comment="receipt; could not be used before"),
     Column("provenance", String(40), nullable=False, comment="observed or simulated"),
@@ -273,7 +281,7 @@ ml_features_materialized = Table(
     Column("feature_set_version", String(40), nullable=False),
     Column("reference_price", Price, nullable=False, comment="last close known at the origin"),
     Column("coverage", Double, nullable=False, comment="share of the window's minutes that are there"),
-    Column("features", Text, nullable=False, comment="JSON object: feature -> number or null"),
+    Column("features", LongText, nullable=False, comment="JSON object: feature -> number or null"),
     Column("provenance", String(40), nullable=False, comment="observed, repaired or simulated inputs"),
     Column("known_at", UtcDateTime, nullable=False),
     Column("written_by", String(40), nullable=False, comment="asset or predictor"),

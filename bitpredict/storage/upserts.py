@@ -7,15 +7,16 @@ from typing import Any
 
 import pandas as pd
 from sqlalchemy import Connection, Table, bindparam, cast, column, func, or_, select, table
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.types import NULLTYPE
 
 from bitpredict.errors import ContractError
+from bitpredict.storage import mysql_upserts
 from bitpredict.storage.frames import to_columns
 
 ROWS_AT_ONCE = 20_000
 
-Insert = sqlite.Insert | postgresql.Insert
+Insert = sqlite.Insert | postgresql.Insert | mysql.Insert
 
 
 def insert_new(connection: Connection, into: Table, frame: pd.DataFrame) -> int:
@@ -25,6 +26,8 @@ def insert_new(connection: Connection, into: Table, frame: pd.DataFrame) -> int:
         ContractError: the rows do not fit the table.
     """
     values = to_columns(into, frame, connection.dialect)
+    if connection.dialect.name == "mysql":
+        return mysql_upserts.insert_new(connection, into, values)
     insert = _insert(connection, into).on_conflict_do_nothing(index_elements=_key(into))
     return _execute(connection, insert, values)
 
@@ -61,6 +64,9 @@ def upsert(connection: Connection, into: Table, frame: pd.DataFrame, *, stamp: s
     key = _key(into)
     if len(frame) and (twice := frame.duplicated(key)).any():
         raise ContractError(f"{into.name} is given the same key twice: {frame.loc[twice, key].iloc[0].to_dict()}")
+    if connection.dialect.name == "mysql":
+        mysql_upserts.upsert(connection, into, values, stamp)
+        return
     insert = _insert(connection, into)
     others = [name for name in values if name not in key]
     changed = (into.c[name].is_distinct_from(insert.excluded[name]) for name in others if name != stamp)
@@ -79,11 +85,14 @@ def _key(into: Table) -> list[str]:
 
 @cache
 def _typed(dialect: str, into: Table) -> Insert:
+    if dialect == "mysql":
+        first = next(iter(into.primary_key))
+        return mysql.insert(into).on_duplicate_key_update({first.name: first})
     insert = sqlite.insert(into) if dialect == "sqlite" else postgresql.insert(into)
     return insert.on_conflict_do_nothing(index_elements=_key(into))
 
 
-def _insert(connection: Connection, into: Table) -> Insert:
+def _insert(connection: Connection, into: Table) -> sqlite.Insert | postgresql.Insert:
     """An insert of encoded values: row by row for SQLite, and from one array a column for PostgreSQL."""
     names = [column.name for column in into.columns]
     plain = table(into.name, *(column(name) for name in names))

@@ -27,7 +27,8 @@ from sqlalchemy import (
 from sqlalchemy.exc import DBAPIError
 
 from bitpredict.errors import EventLogError, StorageError
-from bitpredict.storage.database import open_engine, remedy
+from bitpredict.storage.database import open_engine
+from bitpredict.storage.remedies import remedy
 
 VERSION = 1
 VARIABLE = "BITPREDICT_EVENT_LOG_URL"

@@ -9,10 +9,13 @@ from sqlalchemy import Engine
 from bitpredict.settings import Settings
 from bitpredict.storage.database import open_database, upgrade
 from bitpredict.storage.lake import Lake
+from tests.support.mariadb import mariadb_server, mariadb_url
 from tests.support.postgres import postgres_server, postgres_url
 from tests.support.s3 import S3Server, s3_lake, s3_server
 
-__all__ = ["postgres_server", "postgres_url", "s3_lake", "s3_server"]
+__all__ = ["mariadb_server", "mariadb_url", "postgres_server", "postgres_url", "s3_lake", "s3_server"]
+
+SERVERS = {"postgresql": "postgres_url", "mariadb": "mariadb_url"}
 
 
 @pytest.fixture(params=["folder", pytest.param("s3", marks=pytest.mark.slow)])
@@ -37,11 +40,11 @@ def lake_folder(lake_settings: Settings, request: pytest.FixtureRequest) -> Path
     return server.data / lake_settings.lake.removeprefix("s3://")
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
+@pytest.fixture(params=["sqlite", *(pytest.param(name, marks=pytest.mark.slow) for name in SERVERS)])
 def database_settings(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """Settings of an empty database without tables; the environment has them too, for other processes."""
-    if request.param == "postgresql":
-        monkeypatch.setenv("BITPREDICT_DATABASE_URL", request.getfixturevalue("postgres_url"))
+    if request.param in SERVERS:
+        monkeypatch.setenv("BITPREDICT_DATABASE_URL", request.getfixturevalue(SERVERS[request.param]))
     return Settings()
 
 

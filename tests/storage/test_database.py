@@ -20,7 +20,8 @@ from bitpredict.settings import Settings
 from bitpredict.storage import database
 from bitpredict.storage.database import REVISIONS, VERSION_TABLE, connect, open_database, schema_state, upgrade, writing
 from bitpredict.storage.ledger import write_forecasts, write_outcomes
-from bitpredict.storage.schema import metadata
+from bitpredict.storage.schema import forecasts, metadata
+from bitpredict.storage.upserts import insert_new
 from tests.support.made_rows import made_forecasts, made_outcomes
 from tests.support.processes import ROOT, go, running, succeed
 
@@ -169,7 +170,10 @@ def test_processes_that_open_a_new_database_at_once_all_find_it_ready(database_s
     ("url", "says"),
     [
         pytest.param("nonsense", "BITPREDICT_DATABASE_URL is not usable", id="no URL"),
-        pytest.param("mysql://host/name", "mysql is not supported; use sqlite or postgresql", id="another engine"),
+        pytest.param(
+            "oracle://host/name", "oracle is not supported; use sqlite, postgresql, mysql", id="another engine"
+        ),
+        pytest.param("mysql+mysqldb://host/name", "mysql.mysqldb is not supported; use", id="another driver"),
         pytest.param("nosuch://host/name", "BITPREDICT_DATABASE_URL", id="no engine at all"),
         pytest.param("postgresql://host:port/name", "BITPREDICT_DATABASE_URL is not usable", id="crooked port"),
     ],
@@ -179,7 +183,9 @@ def test_a_malformed_url_names_the_setting(url, says):
         connect(Settings(database_url=url))
 
 
-@pytest.mark.parametrize("scheme", ["postgresql", "postgres", "postgresql+psycopg2"])
+@pytest.mark.parametrize(
+    "scheme", ["postgresql", "postgres", "postgresql+psycopg2", "mysql", "mariadb", "mysql+pymysql"]
+)
 def test_a_server_that_does_not_answer_is_named_without_its_password(scheme):
     with pytest.raises(
         StorageError, match="no server answers there; start it or set BITPREDICT_DATABASE_URL"
@@ -205,13 +211,12 @@ def test_a_home_that_cannot_be_made_is_an_error(tmp_path):
 def test_a_transaction_that_fails_leaves_nothing(engine):
     def half() -> None:
         with writing(engine) as connection:
-            connection.execute(text("CREATE TABLE half (x INTEGER)"))
-            connection.execute(text("INSERT INTO half VALUES (1)"))
+            insert_new(connection, forecasts, made_forecasts(3))
             raise RuntimeError
 
     with pytest.raises(RuntimeError):
         half()
-    assert "half" not in inspect(engine).get_table_names()
+    assert count(engine) == 0
 
 
 def test_an_outcome_without_its_forecast_is_refused(engine):

@@ -30,11 +30,12 @@ def is_writing(engine) -> bool:
     if engine.dialect.name == "sqlite":
         journal = Path(f"{engine.url.database}-wal")
         return journal.exists() and journal.stat().st_size > 1_000_000
-    asks = text(
-        "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'INSERT INTO forecasts%' AND pid <> pg_backend_pid()"
-    )
+    asks = {
+        "postgresql": "FROM pg_stat_activity WHERE query LIKE 'INSERT INTO forecasts%' AND pid <> pg_backend_pid()",
+        "mysql": "FROM information_schema.processlist WHERE info LIKE 'INSERT INTO forecasts%' AND time_ms > 0",
+    }
     with engine.connect() as connection:
-        return connection.execute(asks).scalar_one() > 0
+        return connection.execute(text(f"SELECT count(*) {asks[engine.dialect.name]}")).scalar_one() > 0
 
 
 @pytest.mark.slow

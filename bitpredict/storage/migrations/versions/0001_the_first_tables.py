@@ -2,6 +2,7 @@
 
 import sqlalchemy as sa
 from alembic import op
+from sqlalchemy.dialects import mysql
 
 revision = "0001"
 down_revision = None
@@ -9,7 +10,8 @@ branch_labels = None
 depends_on = None
 
 
-instant = sa.DateTime(timezone=True)
+instant = sa.DateTime(timezone=True).with_variant(mysql.DATETIME(fsp=6), "mysql", "mariadb")
+long_text = sa.Text().with_variant(mysql.MEDIUMTEXT(), "mysql", "mariadb")
 
 
 def upgrade() -> None:
@@ -21,7 +23,7 @@ def upgrade() -> None:
         sa.Column("valid_from", instant, nullable=False),
         sa.Column("model", sa.String(40), nullable=False),
         sa.Column("model_version", sa.String(40), nullable=False),
-        sa.Column("reason", sa.Text(), nullable=False, comment="what the gate decided, in words"),
+        sa.Column("reason", long_text, nullable=False, comment="what the gate decided, in words"),
         sa.Column("decided_at", instant, nullable=False),
         sa.PrimaryKeyConstraint("month", "symbol", "horizon", "valid_from", name=op.f("pk_champions")),
     )
@@ -61,7 +63,7 @@ def upgrade() -> None:
         sa.Column("model_version", sa.String(40), nullable=False),
         sa.Column("variant", sa.String(20), nullable=False, comment="champion, baseline or challenger"),
         sa.Column("feature_set_version", sa.String(40), nullable=False),
-        sa.Column("input", sa.Text(), nullable=False, comment="table version or topic offsets that it was made from"),
+        sa.Column("input", long_text, nullable=False, comment="table version or topic offsets that it was made from"),
         sa.Column("provenance", sa.String(40), nullable=False, comment="observed, repaired or simulated inputs"),
         sa.Column(
             "skill", sa.Double(), nullable=True, comment="over the baseline, on the folds before the model's month"
@@ -149,3 +151,12 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("forecast_id", name=op.f("pk_forecast_outcomes")),
     )
     op.create_index("ix_forecast_outcomes_target", "forecast_outcomes", ["target_time"])
+
+
+def downgrade() -> None:
+    op.drop_table("forecast_outcomes")
+    op.drop_table("scorecard")
+    op.drop_table("model_evaluations")
+    op.drop_table("forecasts")
+    op.drop_table("data_gaps")
+    op.drop_table("champions")

@@ -11,6 +11,7 @@ depends_on = None
 
 
 instant = sa.DateTime(timezone=True).with_variant(mysql.DATETIME(fsp=6), "mysql", "mariadb")
+long_text = sa.Text().with_variant(mysql.MEDIUMTEXT(), "mysql", "mariadb")
 
 
 def upgrade() -> None:
@@ -19,10 +20,10 @@ def upgrade() -> None:
         sa.Column("article_id", sa.String(32), nullable=False, comment="hash of the canonical address"),
         sa.Column("source", sa.String(60), nullable=False, comment="name of the feed that showed it first"),
         sa.Column("entry_id", sa.String(32), nullable=False, comment="hash of what that feed calls it"),
-        sa.Column("url", sa.Text(), nullable=False, comment="canonical address"),
+        sa.Column("url", long_text, nullable=False, comment="canonical address"),
         sa.Column("language", sa.String(10), nullable=False, comment="of the feed, as the list of feeds says"),
-        sa.Column("title", sa.Text(), nullable=False, comment="plain text"),
-        sa.Column("summary", sa.Text(), nullable=False, comment="plain text, may be empty"),
+        sa.Column("title", long_text, nullable=False, comment="plain text"),
+        sa.Column("summary", long_text, nullable=False, comment="plain text, may be empty"),
         sa.Column("published_at", instant, nullable=True, comment="as the feed says; null where that cannot be true"),
         sa.Column(
             "dated", sa.String(20), nullable=False, comment="said, no zone, missing, unreadable, future or too old"
@@ -40,7 +41,7 @@ def upgrade() -> None:
         "news_feeds",
         sa.Column("source", sa.String(60), nullable=False, comment="name in the list of feeds"),
         sa.Column(
-            "address", sa.Text(), nullable=False, comment="that was asked; with another one the state starts anew"
+            "address", long_text, nullable=False, comment="that was asked; with another one the state starts anew"
         ),
         sa.Column("etag", sa.String(300), nullable=False, comment="of the newest answer, may be empty"),
         sa.Column("last_modified", sa.String(100), nullable=False, comment="of the newest answer, may be empty"),
@@ -52,7 +53,7 @@ def upgrade() -> None:
         sa.Column("rejected", sa.Integer(), nullable=False, comment="entries of it that are no articles"),
         sa.Column("failures", sa.Integer(), nullable=False, comment="in a row"),
         sa.Column("resting_until", instant, nullable=True, comment="after many failures it is not asked before"),
-        sa.Column("problem", sa.Text(), nullable=True, comment="what was wrong the last time; null where nothing was"),
+        sa.Column("problem", long_text, nullable=True, comment="what was wrong the last time; null where nothing was"),
         sa.PrimaryKeyConstraint("source", name=op.f("pk_news_feeds")),
     )
 

@@ -11,6 +11,7 @@ depends_on = None
 
 
 instant = sa.DateTime(timezone=True).with_variant(mysql.DATETIME(fsp=6), "mysql", "mariadb")
+long_text = sa.Text().with_variant(mysql.MEDIUMTEXT(), "mysql", "mariadb")
 
 
 def upgrade() -> None:
@@ -19,7 +20,7 @@ def upgrade() -> None:
         sa.Column("tweet_id", sa.String(32), nullable=False, comment="hash of the post's id; authors are not kept"),
         sa.Column("query", sa.String(200), nullable=False, comment="search that found it first"),
         sa.Column("language", sa.String(10), nullable=False, comment="as the source says"),
-        sa.Column("text", sa.Text(), nullable=False, comment="plain text"),
+        sa.Column("text", long_text, nullable=False, comment="plain text"),
         sa.Column("created_at", instant, nullable=True, comment="as the source says; null where that cannot be true"),
         sa.Column("first_seen_at", instant, nullable=False, comment="receipt; could not be used before"),
         sa.Column("provenance", sa.String(40), nullable=False, comment="observed or simulated"),
@@ -50,7 +51,7 @@ def upgrade() -> None:
         sa.Column("feature_set_version", sa.String(40), nullable=False),
         sa.Column("reference_price", sa.Numeric(28, 12), nullable=False, comment="last close known at the origin"),
         sa.Column("coverage", sa.Double(), nullable=False, comment="share of the window's minutes that are there"),
-        sa.Column("features", sa.Text(), nullable=False, comment="JSON object: feature -> number or null"),
+        sa.Column("features", long_text, nullable=False, comment="JSON object: feature -> number or null"),
         sa.Column("provenance", sa.String(40), nullable=False, comment="observed, repaired or simulated inputs"),
         sa.Column("known_at", instant, nullable=False),
         sa.Column("written_by", sa.String(40), nullable=False, comment="asset or predictor"),
