@@ -9,6 +9,8 @@ import numpy.typing as npt
 
 from bitpredict.market.time import MINUTE, from_numpy, to_numpy
 
+_STEP = np.timedelta64(1, "m")
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Gap:
@@ -32,13 +34,16 @@ def find_gaps(open_time: npt.NDArray[np.datetime64], start: datetime, end: datet
     Returns:
         Gaps in order of time; together with the minutes present they tile the range.
     """
-    step = np.timedelta64(1, "m")
-    expected = np.arange(to_numpy(start), to_numpy(end), step)
-    absent = expected[~np.isin(expected, open_time)]
-    if absent.size == 0:
+    expected = np.arange(to_numpy(start), to_numpy(end), _STEP)
+    return spans(expected[~np.isin(expected, open_time)])
+
+
+def spans(minutes: npt.NDArray[np.datetime64]) -> list[Gap]:
+    """Minutes, in order and each once, as unbroken runs."""
+    if minutes.size == 0:
         return []
-    breaks = np.flatnonzero(np.diff(absent) > step) + 1
-    return [Gap(from_numpy(run[0]), from_numpy(run[-1] + step)) for run in np.split(absent, breaks)]
+    breaks = np.flatnonzero(np.diff(minutes) > _STEP) + 1
+    return [Gap(from_numpy(run[0]), from_numpy(run[-1] + _STEP)) for run in np.split(minutes, breaks)]
 
 
 def first_expected(

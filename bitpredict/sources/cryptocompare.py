@@ -28,6 +28,7 @@ from bitpredict.observability import SOURCE_REJECTED_ROWS
 from bitpredict.settings import Settings
 from bitpredict.sources.cryptocompare_minutes import Page, decoded, nonsense, over_limits, page
 from bitpredict.sources.http import HttpClient
+from bitpredict.storage.raw import Keep
 
 SOURCE = "cryptocompare"
 EXCHANGE = "Binance"
@@ -42,6 +43,10 @@ _QUESTIONS = 3
 _INTERVAL = 0.25  # seconds; 300 a minute are allowed
 _UNKNOWN = ("no data for the symbol", "does not exist for this coin pair", "no data for any of the tosymbols")
 _NO_LONGER = "only available for the last"
+
+
+class _NoLongerError(AbsentError):
+    """CryptoCompare keeps minutes for a while, and these are older."""
 
 
 class CryptoCompare:
@@ -64,8 +69,8 @@ class CryptoCompare:
         self._now = now
 
     @classmethod
-    def from_settings(cls, settings: Settings) -> "CryptoCompare":
-        """By BITPREDICT_CRYPTOCOMPARE_URL and _KEY.
+    def from_settings(cls, settings: Settings, keep: Keep | None = None) -> "CryptoCompare":
+        """By BITPREDICT_CRYPTOCOMPARE_URL and _KEY; `keep` is given every answer as it came.
 
         Raises:
             SettingsError: it is not to be asked; the message says why.
@@ -81,6 +86,7 @@ class CryptoCompare:
                 attempts=settings.http_attempts,
                 interval=_INTERVAL,
                 headers={"Authorization": f"Apikey {key}"} if key else {},
+                keep=keep,
             ),
         )
 
@@ -160,7 +166,7 @@ class CryptoCompare:
         if any(sign in words.lower() for sign in _UNKNOWN):
             return UnknownSymbolError(f"CryptoCompare has no {symbol} of {EXCHANGE} ({words}); it stays unrepaired")
         if _NO_LONGER in words.lower():
-            return AbsentError(f"CryptoCompare no longer has these minutes of {symbol} ({words})")
+            return _NoLongerError(f"CryptoCompare no longer has these minutes of {symbol} ({words})")
         return SourceUnavailableError(
             f"{self._url}: CryptoCompare refuses {symbol} ({answer.get('Type')}: {words}); "
             "look at BITPREDICT_CRYPTOCOMPARE_KEY"
@@ -172,7 +178,7 @@ class Asked:
     """What came of asking for days.
 
     Attributes:
-        candles: columns of `CANDLE_SCHEMA`, ordered by symbol (as asked) and time.
+        candles: columns of `CANDLE_SCHEMA`, ordered by symbol and time.
         rejected: reason -> minutes that are in no row.
         unanswered: symbol and day -> why there is no answer about it.
     """
@@ -192,32 +198,35 @@ def why_not(settings: Settings) -> str | None:
 
 
 def ask_for_days(source: CryptoCompare, symbols: Sequence[str], start: datetime, end: datetime) -> Asked:
-    """Ask for each day that [start, end) touches. A day that fails holds no other, but a source that cannot be reached
-    or wants a longer pause is not asked again, and a pair that it does not know is asked for once."""
-    tables = [CANDLE_SCHEMA.empty_table()]
+    """Ask for each day that [start, end) touches, the newest first. A day that fails holds no other, but a source that
+    cannot be reached or wants a longer pause is not asked again, a pair that it does not know is asked for once, and
+    before a day that it no longer has it has none."""
+    batches: dict[tuple[str, date], pa.Table] = {}
     rejected: Counter[str] = Counter()
     unanswered: dict[tuple[str, date], str] = {}
     silent = ""
     for symbol in symbols:
-        unknown = ""
-        for day in days(start, end):
-            if silent or unknown:
-                unanswered[symbol, day] = silent or unknown
+        nothing = ""
+        for day in reversed(list(days(start, end))):
+            if silent or nothing:
+                unanswered[symbol, day] = silent or nothing
                 continue
             try:
                 batch = source.day(symbol, day)
-            except UnknownSymbolError as error:
-                unanswered[symbol, day] = unknown = str(error)
+            except (UnknownSymbolError, _NoLongerError) as error:
+                unanswered[symbol, day] = nothing = str(error)
             except SourceUnavailableError as error:
                 unanswered[symbol, day] = silent = str(error)
             except BitPredictError as error:
                 unanswered[symbol, day] = str(error)
             else:
-                tables.append(batch.candles)
+                batches[symbol, day] = batch.candles
                 rejected.update(batch.rejected)
     for reason, minutes in rejected.items():
         SOURCE_REJECTED_ROWS.labels(SOURCE, reason).inc(minutes)
-    return Asked(pa.concat_tables(tables).combine_chunks(), dict(rejected), unanswered)
+    ordered = [batches[key] for key in sorted(batches)]
+    candles = pa.concat_tables([CANDLE_SCHEMA.empty_table(), *ordered]).combine_chunks()
+    return Asked(candles, dict(rejected), dict(sorted(unanswered.items())))
 
 
 def _untold(candles: pa.Table) -> pa.Table:

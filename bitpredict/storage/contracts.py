@@ -87,7 +87,7 @@ class Contract:
             )
 
 
-_KLINE = [
+_PRICES_AND_AMOUNTS = [
     field("symbol", pa.string(), "trading pair, base then quote"),
     field("open_time", TIMESTAMP, "start of the minute", "UTC"),
     field("open", pa.float64(), "first price", "quote currency"),
@@ -96,9 +96,13 @@ _KLINE = [
     field("close", pa.float64(), "last price", "quote currency"),
     field("volume", pa.float64(), "amount traded", "base currency"),
     field("quote_volume", pa.float64(), "amount traded", "quote currency"),
+]
+_KLINE = [
+    *_PRICES_AND_AMOUNTS,
     field("trade_count", pa.int64(), "number of trades", "trades"),
     field("taker_buy_volume", pa.float64(), "amount bought by takers", "base currency"),
 ]
+_UNTOLD = "; null in a repaired minute of a source that does not tell"
 _PROVENANCE = field("provenance", pa.string(), "where the row came from: observed, repaired:<source> or simulated")
 _KNOWN_AT = field("known_at", TIMESTAMP, "when the row could first have been used", "UTC")
 _PRICES = ("open", "high", "low", "close")
@@ -112,11 +116,24 @@ BINANCE_CANDLES = Contract(
     description="One-minute candles as Binance published them (or as the simulator made them).",
 )
 
+CRYPTOCOMPARE_CANDLES = Contract(
+    table="cryptocompare_candles",
+    schema=pa.schema([*_PRICES_AND_AMOUNTS, _PROVENANCE, _KNOWN_AT]),
+    key=("symbol", "open_time"),
+    time="open_time",
+    positive=(*_PRICES, "volume", "quote_volume"),
+    description="Binance's one-minute candles as CryptoCompare recorded them, which does not count trades.",
+)
+
 CANDLES = Contract(
     table="candles",
     schema=pa.schema(
         [
-            *_KLINE,
+            *_PRICES_AND_AMOUNTS,
+            field("trade_count", pa.int64(), f"number of trades{_UNTOLD}", "trades", nullable=True),
+            field(
+                "taker_buy_volume", pa.float64(), f"amount bought by takers{_UNTOLD}", "base currency", nullable=True
+            ),
             _PROVENANCE,
             field(
                 "halted", pa.bool_(), "no trade in any collected symbol of the exchange: its price is no observation"

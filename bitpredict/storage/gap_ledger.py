@@ -6,7 +6,7 @@ depend on how the runs that found it were cut: a hole across midnight is one row
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import pairwise
@@ -43,7 +43,41 @@ class _Run:
         return (self.start, self.status, self.repaired_from) == (before.end, before.status, before.repaired_from)
 
 
-Span = TypeVar("Span", Gap, _Run)
+@dataclass(frozen=True)
+class _Copied:
+    """Minutes of [start, end) that were copied from a second source."""
+
+    start: datetime
+    end: datetime
+    source: str
+
+
+@dataclass(frozen=True)
+class _Present:
+    """Where the minutes that are there came from.
+
+    Attributes:
+        copied: in order of time.
+        otherwise: of all the others that were missed.
+        told: it is known of each minute whether it was copied; otherwise one that was repaired stays as it was.
+    """
+
+    copied: Sequence[_Copied]
+    otherwise: str | None
+    told: bool
+
+    def run(self, start: datetime, end: datetime, known: _Run | None, now: datetime) -> _Run | None:
+        """What the ledger says of present minutes in one state; None: nothing, they were never missed."""
+        copied = _holding(self.copied, start)
+        if copied is not None:
+            return _Run(start, end, REPAIRED, copied.source, now if known is None else known.first_seen)
+        if known is None:
+            return None
+        keeps = known.status == REPAIRED and not self.told
+        return _Run(start, end, REPAIRED, known.repaired_from if keeps else self.otherwise, known.first_seen)
+
+
+Span = TypeVar("Span", Gap, _Run, _Copied)
 
 
 def reconcile(
@@ -55,6 +89,7 @@ def reconcile(
     gaps: Iterable[Gap],
     *,
     repaired_from: str | None = None,
+    filled: Mapping[str, Sequence[Gap]] | None = None,
     now: datetime,
 ) -> None:
     """Make the ledger say that of the minutes of [start, end) exactly those of `gaps` are missing.
@@ -69,18 +104,24 @@ def reconcile(
         start, end: aware instants on full minutes; an empty range changes nothing.
         gaps: disjoint and inside [start, end).
         repaired_from: where minutes that are there again came from; None: late, from the source itself.
+        filled: second source -> minutes that the source lacks and that were copied from there: repaired, also when
+            nobody missed them before. Where it is given, every other minute that was missed and is there came from
+            `repaired_from`, whatever the ledger said of it.
 
     Raises:
-        ContractError: a bound is not a full minute, or a gap lies outside the range or on another gap.
+        ContractError: a bound is not a full minute, or a gap or filled run lies outside the range or on another.
         StorageError: the database cannot be written. Nothing was changed.
     """
     start, end, now = utc(start), utc(end), utc(now)
     missing = _checked(symbol, start, end, gaps)
+    copied = [_Copied(utc(run.start), utc(run.end), name) for name, runs in (filled or {}).items() for run in runs]
+    _checked(symbol, start, end, [*missing, *(Gap(run.start, run.end) for run in copied)])
     if start >= end:
         return
     with writing(engine, alone=True) as connection:
         before = _touching(connection, symbol, source, start, end)
-        after = _joined(_reconciled(before, start, end, missing, repaired_from, now))
+        present = _Present(sorted(copied, key=lambda run: run.start), repaired_from, told=filled is not None)
+        after = _joined(_reconciled(before, start, end, missing, present, now))
         _store(connection, symbol, source, before, after)
 
 
@@ -165,11 +206,12 @@ def _touching(connection: Connection, symbol: str, source: str, start: datetime,
 
 
 def _reconciled(
-    before: list[_Run], start: datetime, end: datetime, missing: list[Gap], repaired_from: str | None, now: datetime
+    before: list[_Run], start: datetime, end: datetime, missing: list[Gap], present: _Present, now: datetime
 ) -> list[_Run]:
     """The new state in pieces: outside the range as before, inside it cut where any bound lies."""
     outside = [run.clipped(run.start, start) for run in before] + [run.clipped(end, run.end) for run in before]
     cuts = {start, end, *(bound for gap in missing for bound in (gap.start, gap.end))}
+    cuts |= {bound for run in present.copied for bound in (run.start, run.end)}
     cuts |= {bound for run in before for bound in (run.start, run.end) if start < bound < end}
     edges = sorted(cuts)
     pieces = []
@@ -181,9 +223,8 @@ def _reconciled(
         elif absent and known is not None:
             status = UNREPAIRABLE if known.status == UNREPAIRABLE else OPEN
             pieces.append(_Run(first, last, status, None, known.first_seen))
-        elif known is not None:
-            came_from = known.repaired_from if known.status == REPAIRED else repaired_from
-            pieces.append(_Run(first, last, REPAIRED, came_from, known.first_seen))
+        elif not absent and (run := present.run(first, last, known, now)):
+            pieces.append(run)
     return [piece for piece in [*outside, *pieces] if piece.start < piece.end]
 
 

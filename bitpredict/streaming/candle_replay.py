@@ -26,8 +26,9 @@ _LOOKED_AT = 1000  # records before a partition's end, in which every symbol's n
 class CandleReplay:
     """A worker that replays the last days of stored minutes, all symbols together, and goes on after a restart.
 
-    It takes them from the lake, or from the market's archive while the lake has none. Behind the last one it idles:
-    history comes from the lake, so that the same minutes must not come again under other times.
+    It takes them from the lake, but for copies from a second source, or from the market's archive while the lake
+    has none. Behind the last one it idles: history comes from the lake, so that the same minutes must not come again
+    under other times.
 
     Args:
         days: how many whole days before the end of what is stored.
@@ -95,6 +96,8 @@ def newest_replayed(log: EventLog) -> dict[str, datetime]:
 
 def _candles(rows: pa.Table) -> Iterator[Candle]:
     for row in rows.to_pylist():
+        if row["trade_count"] is None:
+            continue  # copied from a second source: no exchange's feed had it
         yield Candle(
             exchange=EXCHANGE,
             symbol=row["symbol"],

@@ -315,7 +315,8 @@ def test_days_come_ordered_and_what_is_in_no_row_is_counted_also_in_the_metrics(
     before = told()
     server.routes[ROUTE] = market(without=lambda pair, moment: pair == "ETHUSDT" and moment.hour == 3)
     found = asked_for(source, "ETHUSDT", "BTCUSDT")
-    assert found.candles["symbol"].to_pylist() == ["ETHUSDT"] * 2 * 1380 + ["BTCUSDT"] * 2 * 1440
+    assert found.candles["symbol"].to_pylist() == ["BTCUSDT"] * 2 * 1440 + ["ETHUSDT"] * 2 * 1380
+    assert found.candles.sort_by([("symbol", "ascending"), ("open_time", "ascending")]).equals(found.candles)
     assert (found.rejected, found.unanswered) == ({"no trade in it": 120}, {})
     assert told() - before == 120
 
@@ -325,7 +326,7 @@ def test_a_bad_day_holds_no_other_and_an_unknown_pair_is_asked_for_once(server, 
     server.scripts[ROUTE] = [Answer(body=b"<html>")]
     found = asked_for(source, "BTCUSDT", "ABCUSDT", "ETHUSDT")
     assert {key: why[:30] for key, why in found.unanswered.items() if key[0] == "BTCUSDT"} == {
-        ("BTCUSDT", DAYS[0]): f"{server.url}/data/v2/histominute"[:30]
+        ("BTCUSDT", DAYS[1]): f"{server.url}/data/v2/histominute"[:30]
     }
     assert [key for key in found.unanswered if key[0] == "ABCUSDT"] == [("ABCUSDT", day) for day in DAYS]
     assert found.candles.num_rows == 3 * 1440
@@ -337,7 +338,17 @@ def test_after_a_limit_of_the_day_nothing_more_is_asked(server, source):
     server.scripts[ROUTE] = [market()(query(FIRST)), body(OVER_THE_MONTH)]
     found = asked_for(source, "BTCUSDT", "ETHUSDT")
     assert len(server.asked) == 2
-    assert list(found.unanswered) == [("BTCUSDT", DAYS[1]), ("ETHUSDT", DAYS[0]), ("ETHUSDT", DAYS[1])]
+    assert list(found.unanswered) == [("BTCUSDT", DAYS[0]), ("ETHUSDT", DAYS[0]), ("ETHUSDT", DAYS[1])]
+
+
+def test_before_a_day_that_it_no_longer_has_nothing_is_asked_for(server, source):
+    server.routes[ROUTE] = lambda _query: body(refusal("Minute data is only available for the last 7 days", 2))
+    found = asked_for(source, "BTCUSDT", "ETHUSDT")
+    assert [(request.query["fsym"], request.query["toTs"]) for request in server.asked] == [
+        ("BTC", "1699747140"),
+        ("ETH", "1699747140"),
+    ]
+    assert len(found.unanswered) == 4
 
 
 def query(last: int) -> dict[str, str]:
