@@ -24,6 +24,7 @@ COMMAND_MODULES = (
     "export",
     "doctor",
     "db",
+    "data",
     "cache",
     "sources",
     "sentiment",

@@ -179,6 +179,16 @@ def cache_table(rows: Iterable[Mapping[str, Any]]) -> Table:
     return table
 
 
+def versions_table(rows: Iterable[Mapping[str, Any]]) -> Table:
+    """The versions of a lake table, the newest first."""
+    table = _table(">version", "made at (UTC)", "by", ">rows added", "")
+    for row in rows:
+        added = "" if row["rows_added"] is None else count_text(row["rows_added"])
+        gone = Text("" if row["readable"] else "its files are gone", style="yellow")
+        table.add_row(str(row["version"]), utc_text(row["made_at"]), row["operation"], added, gone)
+    return table
+
+
 def _table(*headers: str) -> Table:
     """An empty table that folds where it is too wide and cuts nothing. `>` starts a header over numbers."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=0)

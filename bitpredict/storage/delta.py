@@ -85,6 +85,32 @@ class DeltaTables:
         self.remember(contract, table)
         return table
 
+    def at(self, contract: Contract, version: int) -> DeltaTable:
+        """The table as it was at `version`, whose files are all there.
+
+        Raises:
+            StorageError: there is no such version, or what it needs has been deleted.
+        """
+        newest = self.open(contract)
+        uri = self.uri(contract)
+        if newest is None or not 0 <= version <= newest.version():
+            there = "no table yet" if newest is None else f"versions up to {newest.version()}"
+            raise StorageError(f"{uri} has no version {version}: there is {there}; see bitpredict data versions")
+        kept = f"files are kept for BITPREDICT_VACUUM_AFTER_DAYS; see bitpredict data versions {contract.table}"
+        try:
+            table = DeltaTable(uri, version=version, storage_options=self.storage_options)
+        except (DeltaError, TableNotFoundError) as error:
+            raise StorageError(f"{uri}: the log of version {version} has been removed; {kept}") from error
+        files = pa.table(table.get_add_actions(flatten=True))["path"].to_pylist()
+        gone = len(files) - self.present(contract, files)
+        if gone:
+            raise StorageError(
+                f"{uri}: version {version} can no longer be read, vacuum (lake_maintenance) removed {gone} of its "
+                f"{len(files)} files; {kept}"
+            )
+        _require_shape(contract, table, uri)
+        return table
+
     def remember(self, contract: Contract, table: DeltaTable) -> None:
         """Keep `table` for the next `open`."""
         self._opened[contract.table] = _Opened(table, contract, self._commit_file(contract, table))

@@ -23,7 +23,11 @@ _CONFIGURATION: Mapping[str, str | None] = {
     # Days are found by their partition alone: statistics of columns would only make every opening slower.
     "delta.dataSkippingNumIndexedCols": "0",
     "delta.checkpointInterval": "20",
+    # Deletions older than that are forgotten; maintenance makes it what the setting says.
+    "delta.deletedFileRetentionDuration": "interval 30 days",
 }
+_LEAST_KEPT = timedelta(days=30)
+"""The log says for so long at least what was done."""
 
 _PARQUET = WriterProperties(
     # A dictionary a column and day finds nothing to share among prices; for a year of days it took 3 GiB and the most
@@ -53,6 +57,11 @@ class Lake:
     def __init__(self, root: str, storage_options: Mapping[str, str] | None = None) -> None:
         self._tables = DeltaTables(root, storage_options or {})
 
+    @property
+    def tables(self) -> DeltaTables:
+        """The Delta tables themselves, for what is neither reading nor replacing days."""
+        return self._tables
+
     @classmethod
     def from_settings(cls, settings: Settings) -> "Lake":
         return cls(settings.lake, settings.storage_options)
@@ -65,6 +74,7 @@ class Lake:
         *,
         columns: Sequence[str] | None = None,
         symbols: Sequence[str] | None = None,
+        version: int | None = None,
     ) -> pa.Table:
         """Rows whose `contract.time` is in [start, end), ordered by time and key; only their days are read.
 
@@ -72,12 +82,14 @@ class Lake:
             start, end: aware instants; None leaves that side open.
             columns: which columns, in this order; all by default.
             symbols: only rows of these symbols.
+            version: of the table, as it was then; by default the newest.
 
         Returns:
             A table of the contract's schema; empty when nothing was ever written.
 
         Raises:
-            StorageError: unknown columns, a table that is not the contract's, or a store that cannot be read.
+            StorageError: unknown columns, a table that is not the contract's, a version that is not there any more, or
+                a store that cannot be read.
         """
         names = list(contract.schema.names if columns is None else columns)
         wanted = [*names, *([] if symbols is None else ["symbol"])]
@@ -88,7 +100,7 @@ class Lake:
         schema = pa.schema([contract.schema.field(name) for name in names])
         chosen = _row_filter(contract, start, end, symbols)
         with self._tables.explained(contract, "read"):
-            table = self._tables.open(contract)
+            table = self._tables.open(contract) if version is None else self._tables.at(contract, version)
             if table is None:
                 return schema.empty_table()
             rows = self._dataset(contract, table, start, end).to_table(
@@ -148,6 +160,7 @@ class Lake:
         with self._tables.explained(contract, "maintain"):
             if self._tables.open(contract) is None:
                 return Maintenance(0, 0, 0, None)
+            self._tables.commit(contract, partial(_keep_deletions, vacuum_after))
             merged, table = self._tables.commit(contract, _compact)
             # Files that no version names are left by killed writers, or are being written right now.
             stale = partial(
@@ -207,6 +220,17 @@ class Lake:
             parquet.make_fragment(path, filesystem) for path in sorted(files["path"].filter(inside).to_pylist())
         ]
         return ds.FileSystemDataset(fragments, contract.schema, parquet, filesystem)
+
+
+def _keep_deletions(vacuum_after: timedelta, table: DeltaTable | None) -> None:
+    """Have the log remember for as long as files are kept when each of them was deleted: what it has forgotten, a
+    vacuum takes for a killed writer's leftovers, however young the versions are that need it."""
+    if table is None:
+        raise FileNotFoundError("the table was deleted meanwhile")
+    kept = f"interval {max(vacuum_after, _LEAST_KEPT).days} days"
+    wanted = {"delta.deletedFileRetentionDuration": kept, "delta.logRetentionDuration": kept}
+    if wanted.items() - table.metadata().configuration.items():
+        table.alter.set_table_properties(wanted)
 
 
 def _compact(table: DeltaTable | None) -> tuple[dict[str, Any], DeltaTable]:
