@@ -42,6 +42,8 @@ class Settings(BaseSettings):
             given at most, and how many are kept.
         database_pool_size, database_pool_overflow: connections that each process keeps to a database server, and how
             many more it makes while all of these are in use.
+        x_token, x_queries: with a token what X finds for these searches (separated by semicolons) is collected.
+        x_posts_per_month: how many posts may be read in a calendar month; X charges for each.
         event_log_url: the live lane's log: by default a SQLite file of its own; `postgresql://…`, `kafka://host:9092`.
         event_log_partitions: of each topic; as many predictors can share the work.
         buffer_messages, buffer_policy: what a collector holds while the log is away, and what happens when it is full.
@@ -79,6 +81,10 @@ class Settings(BaseSettings):
     cross_source_deviation: float = Field(default=0.005, gt=0)
     feeds_file: Path | None = None
     feeds_allow_private: bool = False
+    x_url: str = "https://api.x.com"
+    x_token: SecretStr = SecretStr("")
+    x_queries: Annotated[tuple[str, ...], NoDecode] = ("(bitcoin OR ethereum) lang:en -is:retweet",)
+    x_posts_per_month: int = Field(default=10_000, ge=0)
 
     database_url: str = ""
     database_pool_size: int = Field(default=5, ge=1)
@@ -146,6 +152,14 @@ class Settings(BaseSettings):
         if not isinstance(names, (list, tuple)) or not names:
             raise ValueError("name at least one symbol, separated by commas, for example BTCUSDT,ETHUSDT")
         return tuple(dict.fromkeys(parse_symbol(str(name)) for name in names))
+
+    @field_validator("x_queries", mode="before")
+    @classmethod
+    def _split_queries(cls, value: object) -> object:
+        queries = [part.strip() for part in value.split(";") if part.strip()] if isinstance(value, str) else value
+        if not isinstance(queries, (list, tuple)) or any(len(str(query)) > 200 for query in queries):
+            raise ValueError("separate searches by semicolons, each of at most 200 characters")
+        return tuple(dict.fromkeys(queries))
 
     @field_validator("sentiment_models", mode="before")
     @classmethod

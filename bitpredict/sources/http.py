@@ -210,6 +210,8 @@ class HttpClient:
         if status in _ANSWERS:
             return
         wait = _retry_after(response.headers.get("Retry-After"))
+        if wait is None and status == requests.codes.too_many_requests:
+            wait = _reset_after(response.headers.get("x-rate-limit-reset"))
         if status == requests.codes.im_a_teapot:
             self._count("ban")
             raise RateLimitedError(
@@ -308,3 +310,8 @@ def _retry_after(text: str | None) -> float | None:
         return max(0.0, (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds())
     except (ValueError, TypeError):
         return None
+
+
+def _reset_after(text: str | None) -> float | None:
+    """Seconds until the Unix time that X names for the end of its limit."""
+    return max(0.0, float(text) - time.time()) if text and text.isdecimal() and len(text) < 12 else None
