@@ -11,6 +11,7 @@ import dagster as dg
 from sqlalchemy import Engine
 
 from bitpredict.market.time import DAY, utc
+from bitpredict.settings import Settings
 from bitpredict.storage.contracts import Contract
 from bitpredict.storage.lake import Lake
 from bitpredict.storage.ledger import latest_forecasts
@@ -26,6 +27,12 @@ def checked_window(context: dg.AssetCheckExecutionContext, lake: Lake, contract:
 def checked_origins(context: dg.AssetCheckExecutionContext, engine: Engine) -> tuple[datetime, datetime]:
     """The same for forecasts, which are in the ledger."""
     return _run_window(context) or _newest("batch_forecasts", list(latest_forecasts(engine)["origin"].dt.date))
+
+
+def checked_days(context: dg.AssetCheckExecutionContext, settings: Settings) -> tuple[datetime, datetime]:
+    """The same for what has a calendar of its own; for a check that runs alone, the newest 30 days there can be."""
+    until = settings.collected_until()
+    return _run_window(context) or (until - timedelta(days=ALONE_DAYS), until)
 
 
 def _run_window(context: dg.AssetCheckExecutionContext) -> tuple[datetime, datetime] | None:

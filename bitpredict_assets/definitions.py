@@ -18,6 +18,8 @@ from bitpredict_assets.platform import assets as platform
 from bitpredict_assets.prices import assets as prices
 from bitpredict_assets.prices import checks as price_checks
 from bitpredict_assets.resources import Platform
+from bitpredict_assets.sentiment import assets as sentiment
+from bitpredict_assets.sentiment import checks as sentiment_checks
 from bitpredict_assets.stream import assets as stream
 from bitpredict_assets.stream import checks as stream_checks
 from bitpredict_assets.stream import tick_checks, tick_models
@@ -29,7 +31,7 @@ _platform = Platform()
 defs = dg.Definitions(
     assets=[
         *dg.load_assets_from_modules(
-            [prices, features, models, forecasts, platform, stream, tick_models, markets, news]
+            [prices, features, models, forecasts, platform, stream, tick_models, markets, news, sentiment]
         ),
         stream.live_forecasts,
     ],
@@ -43,6 +45,7 @@ defs = dg.Definitions(
             tick_checks,
             market_checks,
             news_checks,
+            sentiment_checks,
         ]
     ),
     jobs=jobs.ALL,

@@ -5,6 +5,8 @@ import dagster as dg
 _prices = dg.AssetSelection.assets("binance_candles", "candles", "data_gaps")
 _features = dg.AssetSelection.assets("price_features", "market_breadth", "feature_table")
 _forecasts = dg.AssetSelection.assets("batch_forecasts", "forecast_outcomes")
+_news = dg.AssetSelection.assets("crypto_news")
+_sentiment = dg.AssetSelection.assets("article_sentiment", "hourly_sentiment")
 
 prices_and_features = dg.define_asset_job(
     "prices_and_features",
@@ -69,12 +71,24 @@ markets = dg.define_asset_job(
 
 news = dg.define_asset_job(
     "news",
-    selection=dg.AssetSelection.assets("crypto_news"),
+    selection=_news,
     description="What is new in the feeds of the list.",
+)
+
+sentiment = dg.define_asset_job(
+    "sentiment",
+    selection=_sentiment,
+    description="What the articles of the chosen days say, and how that stood at each hour.",
+)
+
+news_today = dg.define_asset_job(
+    "news_today",
+    selection=_news | _sentiment,
+    description="The current day from feeds to hourly sentiment.",
 )
 
 ALL = [
     *(prices_and_features, models, forecasts_and_scores, today, repair, maintenance),
     *(stream, tick_models, parity),
-    *(markets, news),
+    *(markets, news, sentiment, news_today),
 ]

@@ -34,6 +34,10 @@ quoted = dg.DailyPartitionsDefinition(start_date=utc(date(2013, 4, 28)), end_off
 """Days of CoinGecko's charts, from its first one on: open-ended."""
 
 
+told = dg.DailyPartitionsDefinition(start_date=utc(date(2013, 4, 28)), end_offset=1)
+"""Days on which news were first seen, open-ended and as old as those of quotes: no feed reaches back so far."""
+
+
 def reaching_back(days: int) -> dg.TimeWindowPartitionMapping:
     """A day together with the `days` before it."""
     return dg.TimeWindowPartitionMapping(start_offset=-days)

@@ -120,13 +120,14 @@ def coin_markets_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunReques
 
 
 @dg.schedule(
-    job=jobs.news,
+    job=jobs.news_today,
     cron_schedule="*/15 * * * *",
     default_status=RUNNING,
-    description="What is new in the feeds of the list.",
+    description="What is new in the feeds of the list, what it says, and the hours that are over.",
 )
 def crypto_news_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
-    return dg.RunRequest(run_key=context.scheduled_execution_time.isoformat())
+    tick = context.scheduled_execution_time
+    return dg.RunRequest(partition_key=tick.strftime("%Y-%m-%d"), run_key=tick.isoformat())
 
 
 def _of_yesterday(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:

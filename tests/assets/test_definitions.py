@@ -22,12 +22,13 @@ GROUPS = {
     "stream": {"streamed_trades"},
     "markets": {"coin_markets", "coin_history"},
     "news": {"crypto_news"},
+    "sentiment": {"article_sentiment", "hourly_sentiment", "sentiment_model"},
 }
 REPORTED = {"live_forecasts"}
 """By a sensor: no run makes them."""
 ASSETS = sorted(set.union(*GROUPS.values()))
-TABLES = sorted({*ASSETS} - {"models", "lake_maintenance"})
-WITHOUT_SYMBOLS = {"market_breadth"}
+TABLES = sorted({*ASSETS} - {"models", "lake_maintenance", "sentiment_model"})
+WITHOUT_SYMBOLS = {"market_breadth", "hourly_sentiment"}
 HEAVY = (
     *("tensorflow", "keras", "mlflow", "sklearn", "onnxruntime", "transformers", "matplotlib", "plotly"),
     *("kafka", "websockets", "feedparser"),
@@ -83,6 +84,7 @@ def test_a_lake_table_shows_its_contract_with_units(contract):
         "binance_candles": ("close", "[quote currency]"),
         "candles": ("volume", "[base currency]"),
         "streamed_trades": ("size", "[base currency]"),
+        "hourly_sentiment": ("mean", "[from -1 to 1]"),
         "market_breadth": ("coins", "[coins]"),
     }
     name, unit = named.get(contract.table, ("reference_price", "[quote currency]"))
@@ -125,6 +127,8 @@ def test_nothing_of_a_calendar_that_has_ended_is_late():
         ("maintenance", {"lake_maintenance", "scorecard"}, None),
         ("markets", {"coin_markets"}, None),
         ("news", {"crypto_news"}, None),
+        ("sentiment", {"article_sentiment", "hourly_sentiment"}, "2026-02-06"),
+        ("news_today", {"crypto_news", "article_sentiment", "hourly_sentiment"}, "2026-02-06"),
     ],
 )
 def test_a_job_runs_its_assets_with_their_checks(job, assets, partition):
@@ -140,7 +144,7 @@ def test_a_job_runs_its_assets_with_their_checks(job, assets, partition):
 def test_there_are_no_other_jobs():
     jobs = {job.name for job in defs.resolve_all_job_defs() if not job.name.startswith("__")}
     others = {"prices_and_features", "models", "forecasts_and_scores", "today", "repair", "maintenance"}
-    assert jobs == {*others, "stream", "tick_models", "parity", "markets", "news"}
+    assert jobs == {*others, "stream", "tick_models", "parity", "markets", "news", "sentiment", "news_today"}
 
 
 def test_a_run_of_the_stream_makes_trades_alone():

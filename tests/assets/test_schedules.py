@@ -33,7 +33,10 @@ def at(*moment: int) -> dg.ScheduleEvaluationContext:
         pytest.param(schedules.tick_models_schedule, (2024, 3, 1, 0, 50), "2024-02-29", id="yesterday's ticks"),
         pytest.param(schedules.maintenance_schedule, (2024, 3, 5, 3, 10), None, id="maintenance has no partition"),
         pytest.param(schedules.coin_markets_schedule, (2024, 3, 5, 14, 35), None, id="quotes have no partition"),
-        pytest.param(schedules.crypto_news_schedule, (2024, 3, 5, 14, 45), None, id="news has no partition"),
+        pytest.param(schedules.crypto_news_schedule, (2024, 3, 5, 14, 45), "2024-03-05", id="what the news say today"),
+        pytest.param(
+            schedules.crypto_news_schedule, (2024, 3, 5, 0, 0), "2024-03-05", id="midnight is the new day's hour"
+        ),
     ],
 )
 def test_a_tick_asks_for_its_partition_once(schedule, moment, partition):
