@@ -3,8 +3,9 @@
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
-from typing import TypeVar
+from typing import ParamSpec, TypeVar
 
 import stamina
 from sqlalchemy import Connection, Engine, inspect, make_url, text
@@ -31,6 +32,7 @@ ATTEMPTS = 5
 """Of a transaction that collides with others."""
 _LOCK = 0x6269747072656469  # any constant: the key of PostgreSQL's advisory lock
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -132,6 +134,26 @@ def upgrade(engine: Engine) -> None:
         command.upgrade(config, "head")
 
 
+def _collided(error: Exception) -> bool:
+    return isinstance(error.__cause__, DBAPIError) and is_collision(error.__cause__)
+
+
+def undeterred(function: Callable[P, T]) -> Callable[P, T]:
+    """For a function that is one transaction of `writing` and changes nothing else: where a server gave it up for
+    another's (a deadlock), it is done again from its start."""
+
+    @wraps(function)
+    def trying(*args: P.args, **kwargs: P.kwargs) -> T:
+        for attempt in stamina.retry_context(
+            on=_collided, attempts=ATTEMPTS, timeout=None, wait_initial=0.01, wait_max=1.0, wait_jitter=0.1
+        ):
+            with attempt:
+                return function(*args, **kwargs)
+        raise AssertionError("the last attempt returns or raises")
+
+    return trying
+
+
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
     """A transaction that only reads: one consistent state.
@@ -147,7 +169,7 @@ def reading(engine: Engine) -> Iterator[Connection]:
 
 @contextmanager
 def writing(engine: Engine, doing: str = "write", *, alone: bool = False) -> Iterator[Connection]:
-    """A transaction that writes: all of it or nothing. Where others write too, `transact` is the better one.
+    """A transaction that writes: all of it or nothing. A function that does nothing else is decorated `undeterred`.
 
     Args:
         alone: no other such transaction runs meanwhile, so that what this one reads is still true when it writes.
@@ -161,21 +183,6 @@ def writing(engine: Engine, doing: str = "write", *, alone: bool = False) -> Ite
         if alone and engine.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
         yield connection
-
-
-def transact(engine: Engine, work: Callable[[Connection], T], *, alone: bool = False) -> T:
-    """What `work` returns, done in a transaction of `writing`. One that the server gave up for another's (a deadlock)
-    is done again from its start, so that `work` changes nothing but the database.
-
-    Raises:
-        StorageError: as `writing`; or it collided with others again and again.
-    """
-    for attempt in stamina.retry_context(
-        on=_collided, attempts=ATTEMPTS, timeout=None, wait_initial=0.01, wait_max=1.0, wait_jitter=0.1
-    ):
-        with attempt, writing(engine, alone=alone) as connection:
-            return work(connection)
-    raise AssertionError("the last attempt returns or raises")
 
 
 @contextmanager
@@ -210,10 +217,6 @@ def _upgrading(engine: Engine) -> Iterator[Connection]:
 
 def _alone(connection: Connection, alone: bool) -> AbstractContextManager[None]:
     return alone_on_mysql(connection, BUSY_SECONDS) if alone and connection.dialect.name == "mysql" else nullcontext()
-
-
-def _collided(error: Exception) -> bool:
-    return isinstance(error.__cause__, DBAPIError) and is_collision(error.__cause__)
 
 
 def _name(engine: Engine) -> str:

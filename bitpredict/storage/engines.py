@@ -62,7 +62,7 @@ def open_mysql(url: URL, busy_seconds: float, pool: Pool) -> Engine:
 
     The session's settings are ours, whatever the server's are: what does not fit is refused and not cut, and
     backslashes escape (`mysql_upserts`). Waiting for another's lock ends after a third of `busy_seconds`, because a
-    transaction that waited in vain is tried again (`database.transact`).
+    transaction that waited in vain is tried again (`database.undeterred`).
     """
     url = url.set(drivername="mysql+pymysql")
     wait = max(1, math.ceil(busy_seconds / 3))

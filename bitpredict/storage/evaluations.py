@@ -6,12 +6,13 @@ from typing import Any
 import pandas as pd
 from sqlalchemy import Engine, Table, delete, tuple_
 
-from bitpredict.storage.database import reading, writing
+from bitpredict.storage.database import reading, undeterred, writing
 from bitpredict.storage.frames import fetch, select
 from bitpredict.storage.schema import champions, model_evaluations, scorecard
 from bitpredict.storage.upserts import upsert
 
 
+@undeterred
 def write_evaluations(engine: Engine, frame: pd.DataFrame) -> None:
     """Write rows of `schema.model_evaluations`; those of the same month, symbol, horizon and model are replaced.
 
@@ -30,6 +31,7 @@ def read_evaluations(
     return _read(engine, model_evaluations, month=month, symbol=symbol, horizon=horizon)
 
 
+@undeterred
 def write_champions(engine: Engine, frame: pd.DataFrame) -> None:
     """Write rows of `schema.champions`; those of the same month, symbol, horizon and valid_from are replaced.
 
@@ -61,6 +63,7 @@ def champion_at(engine: Engine, symbol: str, horizon: str, origin: datetime) -> 
     return None if found.empty else found.iloc[0]
 
 
+@undeterred
 def replace_scorecard(engine: Engine, frame: pd.DataFrame) -> None:
     """Make `frame` the whole scorecard, in one transaction: readers see the old one or the new one.
 

@@ -10,7 +10,7 @@ import pandas as pd
 from sqlalchemy import ColumnElement, Engine, and_, case, func, or_
 from sqlalchemy import select as sql_select
 
-from bitpredict.storage.database import reading, writing
+from bitpredict.storage.database import reading, undeterred, writing
 from bitpredict.storage.frames import fetch, select
 from bitpredict.storage.schema import forecast_outcomes, forecasts
 from bitpredict.storage.upserts import insert_few, insert_new, upsert
@@ -33,6 +33,7 @@ class WriteResult:
     already_there: int
 
 
+@undeterred
 def write_forecasts(engine: Engine, frame: pd.DataFrame) -> WriteResult:
     """Add forecasts, in one transaction. A forecast_id that is there already keeps its first row.
 
@@ -48,6 +49,7 @@ def write_forecasts(engine: Engine, frame: pd.DataFrame) -> WriteResult:
     return WriteResult(inserted, len(frame) - inserted)
 
 
+@undeterred
 def write_few_forecasts(engine: Engine, rows: Sequence[Mapping[str, Any]]) -> WriteResult:
     """`write_forecasts` for the few of one moment, in milliseconds.
 
@@ -137,6 +139,7 @@ def latest_forecasts(engine: Engine) -> pd.DataFrame:
     return found.drop_duplicates(["symbol", "horizon"], keep="last", ignore_index=True)
 
 
+@undeterred
 def write_outcomes(engine: Engine, frame: pd.DataFrame) -> None:
     """Write what came of forecasts; an outcome that a repaired minute changes is replaced.
 

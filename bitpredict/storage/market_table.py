@@ -10,7 +10,7 @@ from sqlalchemy import select as sql_select
 
 from bitpredict.errors import ContractError
 from bitpredict.market.coins import Coin
-from bitpredict.storage.database import reading, writing
+from bitpredict.storage.database import reading, undeterred, writing
 from bitpredict.storage.frames import fetch, select
 from bitpredict.storage.schema import crypto_assets, price_data_real
 from bitpredict.storage.upserts import insert_new, upsert
@@ -27,6 +27,7 @@ class QuotesWritten:
     already_there: int
 
 
+@undeterred
 def write_quotes(
     engine: Engine, coins: Iterable[Coin], quotes: pd.DataFrame, *, source: str, provenance: str = OBSERVED
 ) -> QuotesWritten:
@@ -54,6 +55,7 @@ def write_quotes(
     return QuotesWritten(inserted, len(quotes) - inserted)
 
 
+@undeterred
 def write_history(engine: Engine, quotes: pd.DataFrame, *, source: str) -> QuotesWritten:
     """Write past quotes of coins that are there already; a quote that is there keeps its row. What is known of the
     coins themselves stays: the past says nothing of when they were last seen.

@@ -7,7 +7,7 @@ from datetime import datetime
 import pandas as pd
 from sqlalchemy import Engine
 
-from bitpredict.storage.database import reading, writing
+from bitpredict.storage.database import reading, undeterred, writing
 from bitpredict.storage.frames import fetch, select
 from bitpredict.storage.schema import crypto_news, news_feeds
 from bitpredict.storage.upserts import insert_new, upsert
@@ -24,6 +24,7 @@ class KnownArticles:
     entries: frozenset[tuple[str, str]]
 
 
+@undeterred
 def write_news(engine: Engine, articles: pd.DataFrame, feeds: pd.DataFrame) -> int:
     """Write new articles and the state of their feeds in one transaction: what a feed is told that we have, we have.
 

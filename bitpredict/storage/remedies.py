@@ -5,6 +5,7 @@ from sqlalchemy.exc import DBAPIError
 _LOCKED = "another process held its lock for many seconds; end that process or wait"
 _DISK_FULL = "the disk is full; free some space and run it again"
 _NO_SERVER = "no server answers there; start it or set {variable}"
+_NO_DATABASE = "the server has no database of that name; create it or set {variable}"
 _REFUSED = "user or password is wrong; set {variable}"
 
 _REMEDIES = (
@@ -26,7 +27,10 @@ _REMEDIES = (
     ),
     ("connection refused", _NO_SERVER),
     ("can't connect to mysql server", _NO_SERVER),
-    ("unknown database", "the server has no database of that name; create it or set {variable}"),
+    ("is the server running", _NO_SERVER),
+    ("unknown database", _NO_DATABASE),
+    ('fatal: database "', _NO_DATABASE),
+    ('fatal: role "', _REFUSED),
     ("password authentication failed", _REFUSED),
     ("access denied for user", _REFUSED),
 )
