@@ -16,6 +16,8 @@ NAMES = (
     "serving",
     "markets",
     "sentiment",
+    "cache",
+    "day",
     "stream_latency",
     "stream_throughput",
     "stream_replay",
