@@ -10,13 +10,20 @@ import pyarrow as pa
 from bitpredict.features.breadth import MARKET_BREADTH
 from bitpredict.features.catalog import FEATURE_TABLE, PRICE_FEATURES
 from bitpredict.market.time import DAY, utc
-from bitpredict.storage.contracts import BINANCE_CANDLES, CANDLES, HOURLY_SENTIMENT, STREAMED_TRADES, Contract
+from bitpredict.storage.contracts import (
+    BINANCE_CANDLES,
+    CANDLES,
+    CRYPTOCOMPARE_CANDLES,
+    HOURLY_SENTIMENT,
+    STREAMED_TRADES,
+    Contract,
+)
 from bitpredict_assets.resources import Platform
 
 CONTRACTS: dict[str, Contract] = {
     contract.table: contract
     for contract in (
-        *(BINANCE_CANDLES, CANDLES, PRICE_FEATURES, MARKET_BREADTH, FEATURE_TABLE),
+        *(BINANCE_CANDLES, CRYPTOCOMPARE_CANDLES, CANDLES, PRICE_FEATURES, MARKET_BREADTH, FEATURE_TABLE),
         *(STREAMED_TRADES, HOURLY_SENTIMENT),
     )
 }

@@ -3,6 +3,7 @@
 import dagster as dg
 
 _prices = dg.AssetSelection.assets("binance_candles", "candles", "data_gaps")
+_second_source = dg.AssetSelection.assets("cryptocompare_candles")
 _features = dg.AssetSelection.assets("price_features", "market_breadth", "feature_table")
 _forecasts = dg.AssetSelection.assets("batch_forecasts", "forecast_outcomes")
 _news = dg.AssetSelection.assets("crypto_news")
@@ -10,8 +11,8 @@ _sentiment = dg.AssetSelection.assets("article_sentiment", "hourly_sentiment")
 
 prices_and_features = dg.define_asset_job(
     "prices_and_features",
-    selection=_prices | _features,
-    description="Candles, the gap ledger and features of the chosen days.",
+    selection=_second_source | _prices | _features,
+    description="Candles of both sources, the gap ledger and features of the chosen days.",
 )
 
 models = dg.define_asset_job(
@@ -34,7 +35,7 @@ today = dg.define_asset_job(
 
 repair = dg.define_asset_job(
     "repair",
-    selection=_prices | _features,
+    selection=_second_source | _prices | _features,
     description="Fetch days with open gaps again and recompute every day whose windows reach them.",
 )
 

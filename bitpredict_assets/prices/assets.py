@@ -8,7 +8,8 @@ import pyarrow as pa
 
 from bitpredict.market.candles import canonical
 from bitpredict.market.recollected import recollected
-from bitpredict.storage.contracts import BINANCE_CANDLES, CANDLES
+from bitpredict.market.second_source import copied_from
+from bitpredict.storage.contracts import BINANCE_CANDLES, CANDLES, CRYPTOCOMPARE_CANDLES
 from bitpredict.storage.gap_ledger import read_gaps, reconcile
 from bitpredict_assets.describe import (
     OWNERS,
@@ -23,7 +24,7 @@ from bitpredict_assets.describe import (
 )
 from bitpredict_assets.freshness import late
 from bitpredict_assets.partitions import daily
-from bitpredict_assets.prices.missing import missing_minutes, over_by_now
+from bitpredict_assets.prices.missing import missing_minutes, over_by_now, repair
 from bitpredict_assets.resources import Platform
 
 GAP_SOURCE = "binance"
@@ -80,6 +81,49 @@ def binance_candles(context: dg.AssetExecutionContext, platform: Platform) -> pa
     group_name="prices",
     partitions_def=daily,
     backfill_policy=dg.BackfillPolicy.single_run(),
+    pool="cryptocompare_candles",
+    kinds={"deltalake", "cryptocompare"},
+    owners=OWNERS,
+    tags={"domain": "prices", "layer": "raw"},
+    metadata={"dagster/column_schema": lake_columns(CRYPTOCOMPARE_CANDLES)},
+    io_manager_key="lake",
+)
+def cryptocompare_candles(context: dg.AssetExecutionContext, platform: Platform) -> pa.Table:
+    """The same market's minutes as CryptoCompare recorded them: those with trades, which repair what the exchange's own
+    record lacks. Days that it does not answer about keep what is stored and are named with the reason; no failure of
+    this source holds the graph. Without a setting nobody is asked."""
+    from bitpredict.sources.cryptocompare import SOURCE, CryptoCompare, ask_for_days, why_not
+
+    window = context.partition_time_window
+    stored = platform.lake.read(CRYPTOCOMPARE_CANDLES, window.start, window.end)
+    if why := why_not(platform.settings):
+        context.log.info(f"skipped: {why}")
+        context.add_output_metadata({"skipped": why})
+        count_rows_by_day(context, stored["open_time"])
+        return stored
+    source = CryptoCompare.from_settings(platform.settings, platform.raw.keeper(SOURCE))
+    asked = ask_for_days(source, platform.settings.symbols, window.start, window.end)
+    told = asked.candles.select(CRYPTOCOMPARE_CANDLES.schema.names)
+    table = recollected(stored, CRYPTOCOMPARE_CANDLES.conform(told), platform.settings.symbols, asked.unanswered.keys())
+    for why in dict.fromkeys(asked.unanswered.values()):
+        context.log.warning(why)
+    count_rows_by_day(context, table["open_time"])
+    show(context, {"preview": last_rows(table)})
+    context.add_output_metadata(
+        {
+            **summary(table, CRYPTOCOMPARE_CANDLES),
+            "source": f"{SOURCE}, {platform.settings.cryptocompare}",
+            "rejected minutes": dict(asked.rejected),
+            "days not answered": [f"{symbol} {day}: {why}" for (symbol, day), why in asked.unanswered.items()],
+        }
+    )
+    return table
+
+
+@dg.asset(
+    group_name="prices",
+    partitions_def=daily,
+    backfill_policy=dg.BackfillPolicy.single_run(),
     pool="candles",
     kinds={"deltalake", "table"},
     owners=OWNERS,
@@ -88,12 +132,18 @@ def binance_candles(context: dg.AssetExecutionContext, platform: Platform) -> pa
     metadata={"dagster/column_schema": lake_columns(CANDLES)},
     io_manager_key="lake",
 )
-def candles(context: dg.AssetExecutionContext, binance_candles: pa.Table) -> pa.Table:
-    """The canonical candles: each minute once, halts flagged, a missing minute missing."""
-    table = canonical(binance_candles)
+def candles(
+    context: dg.AssetExecutionContext, platform: Platform, binance_candles: pa.Table, cryptocompare_candles: pa.Table
+) -> pa.Table:
+    """The canonical candles: each minute once, halts flagged. A missing minute is missing, or copied from the second
+    source with a provenance that says so; one that the exchange has is never replaced, and replaces the copy."""
+    window = context.partition_time_window
+    observed = canonical(binance_candles)
+    table = repair(platform, observed, cryptocompare_candles, window.start, window.end)
     described, shown = summary(table, CANDLES), {"preview": last_rows(table)}
     if table.num_rows:
         described["halted minutes"] = int(pa.compute.sum(table["halted"].cast(pa.int64())).as_py())
+        described["repaired minutes"] = table.num_rows - observed.num_rows
         described["provenance"] = sorted(set(table["provenance"].to_pylist()))
         shown["close by symbol"] = _close_plot(table)
     show(context, shown)
@@ -117,24 +167,30 @@ def _close_plot(table: pa.Table) -> dg.MarkdownMetadataValue:
     owners=OWNERS,
     tags={"domain": "prices", "layer": "quality"},
     metadata={"dagster/column_schema": database_columns("data_gaps")},
-    ins={"candles": dg.AssetIn(metadata={"columns": ["symbol", "open_time"]})},
+    ins={"candles": dg.AssetIn(metadata={"columns": ["symbol", "open_time", "provenance"]})},
 )
 def data_gaps(context: dg.AssetExecutionContext, platform: Platform, candles: pa.Table) -> None:
-    """The ledger of missing minutes: what ought to be there since a symbol's first candle and is not."""
+    """The ledger of missing minutes: what ought to be there since a symbol's first candle and is not, or is there from
+    a second source alone."""
     window = context.partition_time_window
     now = datetime.now(UTC)
     end = over_by_now(window.end)
     missing: dict[str, int] = {}
+    filled: dict[str, int] = {}
     for symbol in platform.settings.symbols:
         gaps = missing_minutes(platform.lake, candles, symbol, window.start, end)
-        reconcile(platform.engine, symbol, GAP_SOURCE, window.start, max(end, window.start), gaps, now=now)
+        copied = copied_from(candles, symbol)
+        end_of_range = max(end, window.start)
+        reconcile(platform.engine, symbol, GAP_SOURCE, window.start, end_of_range, gaps, filled=copied, now=now)
         missing[symbol] = sum(gap.minutes for gap in gaps)
+        filled[symbol] = sum(run.minutes for runs in copied.values() for run in runs)
     ledger: pd.DataFrame = read_gaps(platform.engine)
     show(context, {"preview": preview(ledger)})
     context.add_output_metadata(
         {
             "rows in the ledger": len(ledger),
             "missing minutes of these days": missing,
+            "repaired minutes of these days": filled,
             "open gaps in all": int((ledger["status"] == "open").sum()),
         }
     )

@@ -143,6 +143,7 @@ def test_alone_the_checks_look_at_what_is_stored(lake):
         "consistent": True,
         "complete": True,
         "no_jump": True,
+        "cross_source_deviation": True,
     }
     planted(lake, at(DAY_10 + NOON, high=1.0))
     assert check_alone("candles").check_metadata("consistent")["failing days"] == {"BTCUSDT 2023-11-10": 1}

@@ -78,8 +78,9 @@ def test_every_day_of_a_range_run_is_materialized_and_checked_once(priced):
         ("consistent", True),
         ("complete", True),
         ("no_jump", True),
+        ("cross_source_deviation", True),
     }
-    assert len(checks) == 3
+    assert len(checks) == 4
 
 
 @pytest.mark.usefixtures("with_prices")
