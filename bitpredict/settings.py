@@ -54,6 +54,8 @@ class Settings(BaseSettings):
             oldest is so old.
         stream_bite_messages: how many one tick of a sensor takes at most, as after a pause.
         raw_retention_days: how long it is kept what the sources answered, compressed, in `raw` below the lake's root.
+        backup_url: where the database and the lake are saved every day: a folder, on another disk, or `s3://bucket/prefix`.
+        backups_kept: how many of the newest backups stay there.
         sentiment_models: who is asked what a text says, in this order, until one finds something in it; those that are
             not there (nothing trained, nothing downloaded) are passed over.
         sentiment_labels: CSV file of the user's with columns `text` and `label` (-1, 0, 1 or negative, neutral,
@@ -104,6 +106,8 @@ class Settings(BaseSettings):
     s3_secret_access_key: SecretStr = SecretStr("")
     vacuum_after_days: int = Field(default=30, ge=0)
     raw_retention_days: int = Field(default=90, ge=1)
+    backup_url: str = ""
+    backups_kept: int = Field(default=7, ge=1)
 
     http_timeout_seconds: float = Field(default=20.0, gt=0)
     http_attempts: int = Field(default=5, ge=1)
@@ -157,8 +161,8 @@ class Settings(BaseSettings):
     @classmethod
     def _split_queries(cls, value: object) -> object:
         queries = [part.strip() for part in value.split(";") if part.strip()] if isinstance(value, str) else value
-        if not isinstance(queries, (list, tuple)) or any(len(str(query)) > 200 for query in queries):
-            raise ValueError("separate searches by semicolons, each of at most 200 characters")
+        if not isinstance(queries, (list, tuple)) or not queries or any(len(str(query)) > 200 for query in queries):
+            raise ValueError("name at least one search, separated by semicolons, each of at most 200 characters")
         return tuple(dict.fromkeys(queries))
 
     @field_validator("sentiment_models", mode="before")

@@ -88,8 +88,14 @@ news_today = dg.define_asset_job(
     description="The current day from feeds to hourly sentiment.",
 )
 
+posts = dg.define_asset_job(
+    "posts",
+    selection=dg.AssetSelection.assets("tweets"),
+    description="What is new on X for the searches of the settings.",
+)
+
 ALL = [
     *(prices_and_features, models, forecasts_and_scores, today, repair, maintenance),
     *(stream, tick_models, parity),
-    *(markets, news, sentiment, news_today),
+    *(markets, news, posts, sentiment, news_today),
 ]

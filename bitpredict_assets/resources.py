@@ -8,6 +8,7 @@ from pydantic import ConfigDict
 from sqlalchemy import Engine
 
 from bitpredict.settings import Settings, load_settings
+from bitpredict.storage.cache import Cache, open_cache
 from bitpredict.storage.database import connect
 from bitpredict.storage.lake import Lake
 from bitpredict.storage.raw import RawStore
@@ -44,6 +45,11 @@ class Platform(dg.ConfigurableResource):
     @cached_property
     def engine(self) -> Engine:
         return connect(self.settings)
+
+    @cached_property
+    def cache(self) -> Cache:
+        """What pages keep of the database: whoever writes rows that they show tells it."""
+        return open_cache(self.settings)
 
     @cached_property
     def source(self) -> "CandleSource":

@@ -130,6 +130,16 @@ def crypto_news_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest
     return dg.RunRequest(partition_key=tick.strftime("%Y-%m-%d"), run_key=tick.isoformat())
 
 
+@dg.schedule(
+    job=jobs.posts,
+    cron_schedule="*/15 * * * *",
+    default_status=RUNNING,
+    description="What is new on X.",
+)
+def tweets_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+    return dg.RunRequest(run_key=context.scheduled_execution_time.isoformat())
+
+
 def _of_yesterday(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
     tick = context.scheduled_execution_time
     return dg.RunRequest(partition_key=(tick - timedelta(days=1)).strftime("%Y-%m-%d"), run_key=tick.isoformat())
@@ -142,6 +152,8 @@ def for_this_market() -> list[dg.ScheduleDefinition]:
     if settings.calendar()[1] is not None:
         return []
     watching = [coin_markets_schedule, crypto_news_schedule] if settings.watches_the_world else []
+    if watching and settings.x_token.get_secret_value():
+        watching.append(tweets_schedule)
     live = [parity_schedule, tick_models_schedule]
     if settings.market == "coinbase":
         return [maintenance_schedule, *live, *watching]

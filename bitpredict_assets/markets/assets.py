@@ -40,6 +40,7 @@ def coin_markets(context: dg.AssetExecutionContext, config: RawDays, platform: P
     coins = read_coins(settings.coins_file)
     if days := config.days():
         tell(context, days, rebuild_quotes(platform.engine, platform.raw, coins, days))
+        platform.cache.invalidate("price")
         return
     ids = [coin.coin_id for coin in coins]
     if settings.invented_quotes:
@@ -55,6 +56,7 @@ def coin_markets(context: dg.AssetExecutionContext, config: RawDays, platform: P
         raise dg.Failure(f"{succeeded} coins have a quote: {dict(found.missing)}; look at BITPREDICT_COINGECKO_URL")
     quotes = pd.concat([answer.quotes for answer in answers])
     written = write_quotes(platform.engine, coins, quotes, **origin)
+    platform.cache.invalidate("price")
     context.log.info(f"{succeeded} coins have a quote" + "".join(f"; {c}: {why}" for c, why in found.missing.items()))
     newest = newest_quotes(platform.engine).sort_values("market_cap_rank", ascending=False)
     context.add_output_metadata(
@@ -105,6 +107,7 @@ def coin_history(context: dg.AssetExecutionContext, platform: Platform) -> None:
         inserted += write_history(platform.engine, past.quotes, source=SOURCE).inserted
         oddities.update(past.oddities)
         made.append(past.quotes)
+    platform.cache.invalidate("price")
     if not made:
         raise dg.Failure(f"0 of {len(coins)} coins have quotes of these days: {missing}")
     quotes = pd.concat(made)

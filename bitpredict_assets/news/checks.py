@@ -10,7 +10,8 @@ from bitpredict.market.time import DAY
 from bitpredict.sources.feed_addresses import FEEDS_FILE, read_feed_addresses
 from bitpredict.sources.sample_world import SAMPLE_FEEDS_FILE
 from bitpredict.storage.news_table import read_feeds, read_news
-from bitpredict_assets.news.assets import crypto_news
+from bitpredict.storage.tweet_table import read_tweets
+from bitpredict_assets.news.assets import crypto_news, tweets
 from bitpredict_assets.resources import Platform
 
 SILENT_AFTER = timedelta(hours=6)
@@ -59,4 +60,19 @@ def crypto_news_checks(platform: Platform) -> Iterable[dg.AssetCheckResult]:
         check_name="articles_consistent",
         passed=not any(faults.values()),
         metadata={"articles of the last day": len(articles), **faults},
+    )
+
+
+@dg.asset_check(asset=tweets, description="the last day's posts have a text without names of accounts, none of later")
+def posts_consistent(platform: Platform) -> dg.AssetCheckResult:
+    """By what is stored."""
+    now = datetime.now(UTC)
+    posts = read_tweets(platform.engine, now - DAY, now + DAY)
+    faults = {
+        "without a text": int((posts["text"] == "").sum()),
+        "with a name": int(posts["text"].str.contains(r"(?<![\w@])@(?!user\b)\w", regex=True).sum()),
+        "dated after their receipt": int((posts["created_at"] > posts["first_seen_at"] + AHEAD).sum()),
+    }
+    return dg.AssetCheckResult(
+        passed=not any(faults.values()), metadata={"posts of the last day": len(posts), **faults}
     )

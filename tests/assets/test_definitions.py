@@ -21,7 +21,7 @@ GROUPS = {
     "platform": {"lake_maintenance"},
     "stream": {"streamed_trades"},
     "markets": {"coin_markets", "coin_history"},
-    "news": {"crypto_news"},
+    "news": {"crypto_news", "tweets"},
     "sentiment": {"article_sentiment", "hourly_sentiment", "sentiment_model"},
 }
 FIRST_SOURCE = GROUPS["prices"] - {"cryptocompare_candles"}
@@ -130,6 +130,7 @@ def test_nothing_of_a_calendar_that_has_ended_is_late():
         ("maintenance", {"lake_maintenance", "scorecard"}, None),
         ("markets", {"coin_markets"}, None),
         ("news", {"crypto_news"}, None),
+        ("posts", {"tweets"}, None),
         ("sentiment", {"article_sentiment", "hourly_sentiment"}, "2026-02-06"),
         ("news_today", {"crypto_news", "article_sentiment", "hourly_sentiment"}, "2026-02-06"),
     ],
@@ -147,7 +148,7 @@ def test_a_job_runs_its_assets_with_their_checks(job, assets, partition):
 def test_there_are_no_other_jobs():
     jobs = {job.name for job in defs.resolve_all_job_defs() if not job.name.startswith("__")}
     others = {"prices_and_features", "models", "forecasts_and_scores", "today", "repair", "maintenance"}
-    assert jobs == {*others, "stream", "tick_models", "parity", "markets", "news", "sentiment", "news_today"}
+    assert jobs == {*others, "stream", "tick_models", "parity", "markets", "news", "posts", "sentiment", "news_today"}
 
 
 def test_a_run_of_the_stream_makes_trades_alone():

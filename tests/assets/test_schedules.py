@@ -132,6 +132,16 @@ def test_only_what_the_market_has_is_scheduled(monkeypatch, market, names):
     assert [schedule.name for schedule in schedules.for_this_market()] == names
 
 
+def test_posts_are_asked_for_only_with_a_token(monkeypatch):
+    monkeypatch.setenv("BITPREDICT_X_TOKEN", "secret")
+    monkeypatch.setenv("BITPREDICT_MARKET", "coinbase")
+    assert [schedule.name for schedule in schedules.for_this_market()][-1] == "tweets_schedule"
+    monkeypatch.setenv("BITPREDICT_MARKET", "sample")
+    assert schedules.for_this_market() == []
+    asked = schedules.tweets_schedule(at(2024, 3, 5, 14, 45))
+    assert (asked.partition_key, asked.run_key) == (None, "2024-03-05T14:45:00+00:00")
+
+
 def test_without_any_gap_there_is_nothing_to_repair():
     (answer,) = schedules.repair_schedule(at(*NOW), platform=Platform())
     assert isinstance(answer, dg.SkipReason)
