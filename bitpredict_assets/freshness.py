@@ -23,3 +23,10 @@ quotes_late = (
     if load_settings().watches_the_world
     else None
 )
+
+SERVED_WITHIN = (
+    (timedelta(hours=60) if load_settings().market == "archive" else timedelta(minutes=30))
+    if load_settings().calendar()[1] is None
+    else None
+)
+"""How old a feature row may be that is served: the archive publishes a day in the course of the next one."""

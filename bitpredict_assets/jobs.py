@@ -29,8 +29,14 @@ forecasts_and_scores = dg.define_asset_job(
 
 today = dg.define_asset_job(
     "today",
-    selection=_prices | _features | _forecasts,
-    description="The current day from prices to forecasts.",
+    selection=_prices | _features | _forecasts | dg.AssetSelection.assets("ml_features_materialized"),
+    description="The current day from prices to forecasts and the rows that are served.",
+)
+
+serving = dg.define_asset_job(
+    "serving",
+    selection=dg.AssetSelection.assets("ml_features_materialized"),
+    description="The newest feature row a symbol, for serving.",
 )
 
 repair = dg.define_asset_job(
@@ -95,7 +101,7 @@ posts = dg.define_asset_job(
 )
 
 ALL = [
-    *(prices_and_features, models, forecasts_and_scores, today, repair, maintenance),
+    *(prices_and_features, models, forecasts_and_scores, today, serving, repair, maintenance),
     *(stream, tick_models, parity),
     *(markets, news, posts, sentiment, news_today),
 ]

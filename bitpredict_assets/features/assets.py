@@ -9,13 +9,25 @@ from bitpredict.features.breadth import MARKET_BREADTH, REACH
 from bitpredict.features.breadth import market_breadth as breadth_of
 from bitpredict.features.catalog import FEATURE_SET_VERSION, FEATURE_TABLE, PRICE_FEATURES
 from bitpredict.features.outside import Outside
+from bitpredict.features.serving import newest_rows, rows_to_serve
 from bitpredict.features.table import feature_table as join_features
 from bitpredict.features.table import price_features as compute_features
 from bitpredict.market.coins import read_coins
 from bitpredict.market.time import DAY, days, utc
 from bitpredict.storage.market_table import read_prices
-from bitpredict_assets.describe import OWNERS, count_rows_by_day, lake_columns, last_rows, line_plot, show, summary
-from bitpredict_assets.freshness import late
+from bitpredict.storage.serving_rows import read_serving_rows, write_serving_rows
+from bitpredict_assets.describe import (
+    OWNERS,
+    count_rows_by_day,
+    database_columns,
+    lake_columns,
+    last_rows,
+    line_plot,
+    preview,
+    show,
+    summary,
+)
+from bitpredict_assets.freshness import SERVED_WITHIN, late
 from bitpredict_assets.partitions import LOOKBACK_DAYS, daily, reaching_back
 from bitpredict_assets.resources import Platform
 
@@ -89,7 +101,7 @@ def market_breadth(context: dg.AssetExecutionContext, platform: Platform) -> pa.
     freshness_policy=late,
     metadata={"dagster/column_schema": lake_columns(FEATURE_TABLE)},
     ins={"price_features": dg.AssetIn(partition_mapping=reaching_back(1))},
-    deps=[dg.AssetDep("market_breadth", partition_mapping=reaching_back(1))],
+    deps=[dg.AssetDep(name, partition_mapping=reaching_back(1)) for name in ("market_breadth", "hourly_sentiment")],
     io_manager_key="lake",
 )
 def feature_table(context: dg.AssetExecutionContext, platform: Platform, price_features: pa.Table) -> pa.Table:
@@ -109,6 +121,38 @@ def feature_table(context: dg.AssetExecutionContext, platform: Platform, price_f
     count_rows_by_day(context, table["origin"])
     context.add_output_metadata(described)
     return table
+
+
+@dg.asset(
+    group_name="features",
+    deps=["feature_table"],
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    pool="ml_features_materialized",
+    kinds={"sql", "table"},
+    owners=OWNERS,
+    tags={"domain": "features"},
+    metadata={"dagster/column_schema": database_columns("ml_features_materialized")},
+)
+def ml_features_materialized(context: dg.AssetExecutionContext, platform: Platform) -> None:
+    """The newest row of the feature table a symbol, for serving. A row of another version, out of range, too old or
+    otherwise not to be believed leaves the old one where it is and fails the run; a newer one that is there stays."""
+    stored_days = platform.lake.days(FEATURE_TABLE)
+    if not stored_days:
+        raise dg.Failure("feature_table is empty; materialize it before its newest rows")
+    newest = newest_rows(platform.lake.read(FEATURE_TABLE, utc(stored_days[-1]) - DAY))
+    found = rows_to_serve(newest, now=datetime.now(UTC), within=SERVED_WITHIN, written_by="asset")
+    written = write_serving_rows(platform.engine, found.rows)
+    if found.refused:
+        raise dg.Failure(f"not replaced: {dict(found.refused)}")
+    context.add_output_metadata(
+        {
+            "dagster/row_count": len(read_serving_rows(platform.engine)),
+            "written": written.written,
+            "newer ones there": list(written.newer_there),
+            "preview": preview(found.rows.drop(columns="features")),
+            "feature set": FEATURE_SET_VERSION,
+        }
+    )
 
 
 def _null_share(table: pa.Table) -> dict[str, float]:

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from bitpredict.features.bounds import BOUNDS
 from bitpredict.features.breadth import MARKET_BREADTH
 from bitpredict.features.catalog import FEATURE_NAMES, FEATURE_TABLE, LOOKBACK, MARKET_FEATURES, OWN_FEATURES
 from bitpredict.features.lookahead import prefix_invariance
@@ -22,18 +23,6 @@ from bitpredict_assets.resources import Platform
 MOST_NULL = 0.02
 FEWEST_COINS = 0.8
 """Share of the list that the newest breadth should be made of."""
-
-_BOUNDED = (
-    *("coverage", "coverage_60", "sentiment_coverage", "breadth_coverage"),
-    *(
-        "sentiment_mean_24h",
-        "sentiment_mean_24h_own",
-        "sentiment_share_negative_24h",
-        "sentiment_share_negative_24h_own",
-    ),
-    *("breadth_share_up_1h", "breadth_share_up_24h"),
-)
-"""Shares, and means of scores."""
 
 
 @dg.asset_check(
@@ -94,8 +83,7 @@ def _few_nulls(frame: pd.DataFrame) -> dg.AssetCheckResult:
 
 
 def _in_range(frame: pd.DataFrame) -> dg.AssetCheckResult:
-    lowest = {name: -1.0 if name.startswith("sentiment_mean") else 0.0 for name in _BOUNDED}
-    bad = {name: int(((frame[name] < low) | (frame[name] > 1)).sum()) for name, low in lowest.items()}
+    bad = {name: int(((frame[name] < low) | (frame[name] > high)).sum()) for name, (low, high) in BOUNDS.items()}
     outside = {name: rows for name, rows in bad.items() if rows}
     features = frame[list(FEATURE_NAMES)].to_numpy(dtype=float)
     return dg.AssetCheckResult(

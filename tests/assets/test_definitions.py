@@ -15,7 +15,7 @@ from tests.support.processes import ROOT
 
 GROUPS = {
     "prices": {"binance_candles", "cryptocompare_candles", "candles", "data_gaps"},
-    "features": {"price_features", "market_breadth", "feature_table"},
+    "features": {"price_features", "market_breadth", "feature_table", "ml_features_materialized"},
     "models": {"models", "model_evaluations", "champions", "tick_models"},
     "forecasts": {"batch_forecasts", "forecast_outcomes", "scorecard", "live_forecasts"},
     "platform": {"lake_maintenance"},
@@ -30,6 +30,7 @@ REPORTED = {"live_forecasts"}
 """By a sensor: no run makes them."""
 ASSETS = sorted(set.union(*GROUPS.values()))
 TABLES = sorted({*ASSETS} - {"models", "lake_maintenance", "sentiment_model"})
+SERVED = {"ml_features_materialized"}
 WITHOUT_SYMBOLS = {"market_breadth", "hourly_sentiment"}
 HEAVY = (
     *("tensorflow", "keras", "mlflow", "sklearn", "onnxruntime", "transformers", "matplotlib", "plotly"),
@@ -121,12 +122,13 @@ def test_nothing_of_a_calendar_that_has_ended_is_late():
 @pytest.mark.parametrize(
     ("job", "assets", "partition"),
     [
-        ("prices_and_features", GROUPS["prices"] | GROUPS["features"], "2023-11-30"),
+        ("prices_and_features", GROUPS["prices"] | GROUPS["features"] - SERVED, "2023-11-30"),
         ("models", GROUPS["models"] - {"tick_models"}, "2023-12-01"),
         ("tick_models", {"tick_models"}, "2024-03-05"),
         ("forecasts_and_scores", GROUPS["forecasts"] - REPORTED, "2023-11-30"),
         ("today", FIRST_SOURCE | GROUPS["features"] | {"batch_forecasts", "forecast_outcomes"}, "2023-11-30"),
-        ("repair", GROUPS["prices"] | GROUPS["features"], "2023-11-30"),
+        ("serving", SERVED, None),
+        ("repair", GROUPS["prices"] | GROUPS["features"] - SERVED, "2023-11-30"),
         ("maintenance", {"lake_maintenance", "scorecard"}, None),
         ("markets", {"coin_markets"}, None),
         ("news", {"crypto_news"}, None),
@@ -147,7 +149,7 @@ def test_a_job_runs_its_assets_with_their_checks(job, assets, partition):
 
 def test_there_are_no_other_jobs():
     jobs = {job.name for job in defs.resolve_all_job_defs() if not job.name.startswith("__")}
-    others = {"prices_and_features", "models", "forecasts_and_scores", "today", "repair", "maintenance"}
+    others = {"prices_and_features", "models", "forecasts_and_scores", "today", "serving", "repair", "maintenance"}
     assert jobs == {*others, "stream", "tick_models", "parity", "markets", "news", "posts", "sentiment", "news_today"}
 
 
