@@ -56,6 +56,8 @@ class Settings(BaseSettings):
         raw_retention_days: how long it is kept what the sources answered, compressed, in `raw` below the lake's root.
         backup_url: where the database and the lake are saved every day: a folder, on another disk, or `s3://bucket/prefix`.
         backups_kept: how many of the newest backups stay there.
+        backup_url: where the database and the lake are saved every day: a folder, on another disk, or `s3://bucket/prefix`.
+        backups_kept: how many of the newest backups stay there.
         sentiment_models: who is asked what a text says, in this order, until one finds something in it; those that are
             not there (nothing trained, nothing downloaded) are passed over.
         sentiment_labels: CSV file of the user's with columns `text` and `label` (-1, 0, 1 or negative, neutral,
@@ -106,6 +108,8 @@ class Settings(BaseSettings):
     s3_secret_access_key: SecretStr = SecretStr("")
     vacuum_after_days: int = Field(default=30, ge=0)
     raw_retention_days: int = Field(default=90, ge=1)
+    backup_url: str = ""
+    backups_kept: int = Field(default=7, ge=1)
     backup_url: str = ""
     backups_kept: int = Field(default=7, ge=1)
 

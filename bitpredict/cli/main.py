@@ -25,6 +25,7 @@ COMMAND_MODULES = (
     "doctor",
     "db",
     "data",
+    "restore",
     "cache",
     "sources",
     "sentiment",

@@ -108,10 +108,13 @@ class Files:
     def delete_folder(self, folder: str) -> int:
         """Delete everything below a folder, what is unfinished included. Returns how many files that were."""
         with self._explained("delete", folder):
-            count = len(self._every(folder))
-            with suppress(FileNotFoundError):  # another process deletes it too
-                self._files.delete_dir(folder)
-            return count
+            found = self._files.get_file_info(pafs.FileSelector(folder, recursive=True, allow_not_found=True))
+            inner = [info.path for info in found if info.type == pafs.FileType.Directory and not self.is_local]
+            # The innermost first: some S3 servers keep folders, and refuse to delete one that is not empty.
+            for path in [*sorted(inner, key=lambda path: -path.count("/")), folder]:
+                with suppress(FileNotFoundError):  # another process deletes it too
+                    self._files.delete_dir(path)
+            return sum(info.type == pafs.FileType.File for info in found)
 
     def _every(self, folder: str) -> list[str]:
         with self._explained("read", folder):

@@ -19,6 +19,8 @@ COMMANDS = (
     "export",
     "doctor",
     "db",
+    "data",
+    "restore",
     "cache",
     "sources",
     "coins",
@@ -62,7 +64,7 @@ def test_the_version_is_the_packages(run):
         pytest.param(["scorecard", "--kind", "paper"], 2, "'backtest', 'live'", id="unknown kind"),
         pytest.param(["lookahead", "--day", "31/12/2023"], 2, "YYYY-MM-DD", id="malformed day"),
         pytest.param(["lookahead", "--day", "20231231"], 2, "YYYY-MM-DD", id="another way to write a day"),
-        pytest.param(["sources", "test", "moon"], 1, "choose one of candles, coingecko", id="unknown source"),
+        pytest.param(["sources", "test", "moon"], 1, "choose one of candles, cryptocompare", id="unknown source"),
         pytest.param(["db", "downgrade"], 2, "No such command 'downgrade'", id="unknown command of a group"),
     ],
 )
