@@ -27,6 +27,7 @@ _IN_FORCE = {
     "mlflow_uri": "mlflow",
     "archive_url": "archive",
     "coingecko_url": "coingecko",
+    "cryptocompare_url": "cryptocompare",
 }
 _PASSWORD = re.compile(r"(?<=://)([^/@:\s]*):\S*@")
 

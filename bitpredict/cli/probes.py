@@ -45,6 +45,27 @@ def _ask_for_candles(settings: Settings) -> Finding:
     return Finding("candles", Status.OK if whole else Status.WARN, detail)
 
 
+def _second_address(settings: Settings) -> str:
+    from bitpredict.sources.cryptocompare import why_not
+
+    why = why_not(settings)
+    return f"not asked: {why}" if why else settings.cryptocompare
+
+
+def _ask_the_second_source(settings: Settings) -> Finding:
+    from bitpredict.market.time import MINUTES_A_DAY
+    from bitpredict.sources.cryptocompare import SOURCE, CryptoCompare
+
+    # Yesterday, whatever the market's calendar is: older days are not kept for everybody.
+    day, symbol = (datetime.now(UTC) - timedelta(days=1)).date(), settings.symbols[0]
+    batch = CryptoCompare.from_settings(settings).day(symbol, day)
+    minutes = batch.candles.num_rows
+    rejected = f", rejected {dict(batch.rejected)}" if batch.rejected else ""
+    status = Status.OK if minutes == MINUTES_A_DAY else Status.WARN
+    detail = f"{minutes} of {MINUTES_A_DAY} minutes of {symbol} on {day}{rejected}"
+    return Finding(SOURCE, status if minutes else Status.FAIL, detail)
+
+
 def _ask_for_quotes(settings: Settings) -> Finding:
     from bitpredict.market.coins import read_coins
     from bitpredict.sources.coingecko import CoinGecko
@@ -85,6 +106,7 @@ def _ask_for_news(settings: Settings) -> Finding:
 
 SOURCES: Mapping[str, Source] = {
     "candles": Source("one-minute candles of BITPREDICT_MARKET", _candle_address, _ask_for_candles),
+    "cryptocompare": Source("the same minutes, to repair and compare", _second_address, _ask_the_second_source),
     "coingecko": Source("quotes of the coins of the list", lambda settings: settings.coingecko, _ask_for_quotes),
     "news": Source("articles of the feeds of the list", _feeds_address, _ask_for_news),
 }

@@ -1,6 +1,7 @@
 """`bitpredict sources`: what it shows of each source, and what a question to one comes to."""
 
 import json
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
@@ -8,6 +9,8 @@ import pytest
 
 from bitpredict.market.coins import read_coins
 from tests.support.archive_server import Answer, ArchiveServer, serve
+from tests.support.cryptocompare import ROUTE as MINUTES
+from tests.support.cryptocompare import market
 
 ROUTE = "/api/v3/coins/markets"
 
@@ -35,7 +38,8 @@ def test_the_list_names_every_source_and_hides_passwords(run, monkeypatch):
     shown = run("sources", "list").stdout
     assert "candles" in shown
     rows = {row["source"]: row for row in json.loads(run("sources", "list", "--json").stdout)}
-    assert set(rows) == {"candles", "coingecko", "news"}
+    assert set(rows) == {"candles", "cryptocompare", "coingecko", "news"}
+    assert rows["cryptocompare"]["address"].startswith("not asked: neither BITPREDICT_CRYPTOCOMPARE_KEY nor ")
     assert rows["candles"]["address"].endswith("sample")
     assert rows["coingecko"]["address"] == "http://me:***@mirror"
     assert "secret" not in shown
@@ -81,6 +85,35 @@ def test_as_json(run, coingecko):
     coingecko.scripts[ROUTE] = [quotes()]
     (found,) = json.loads(run("sources", "test", "coingecko", "--json").stdout)
     assert (found["check"], found["status"]) == ("coingecko", "ok")
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "says"),
+    [
+        pytest.param(market(), 0, r"ok, 1440 of 1440 minutes of BTCUSDT on \d{4}-\d\d-\d\d\n", id="a whole day"),
+        pytest.param(
+            market(without=lambda _pair, moment: moment.hour == 3),
+            0,
+            r"warn, 1380 of 1440 minutes of BTCUSDT on [\d-]+, rejected \{'no trade in it': 60\}\n",
+            id="an hour without trades",
+        ),
+        pytest.param(market(without=lambda *_: True), 1, "fail, 0 of 1440 minutes", id="no trade at all"),
+    ],
+)
+def test_a_question_to_the_second_source_says_what_it_has_of_yesterday(run, tmp_path, monkeypatch, answer, code, says):
+    with serve() as server:
+        monkeypatch.setenv("BITPREDICT_CRYPTOCOMPARE_URL", server.url)
+        server.routes[MINUTES] = answer
+        result = run("sources", "test", "cryptocompare")
+    assert result.exit_code == code
+    assert re.match(f"cryptocompare: {says}", result.stdout)
+    assert not (tmp_path / "home").exists()
+
+
+def test_a_second_source_that_is_not_set_is_one_line(run):
+    result = run("sources", "test", "cryptocompare")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.startswith("error: neither BITPREDICT_CRYPTOCOMPARE_KEY nor BITPREDICT_CRYPTOCOMPARE_URL")
 
 
 FEED = b"<rss version='2.0'><channel><item><title>A</title><link>https://e.com/1</link></item></channel></rss>"
