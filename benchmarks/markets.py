@@ -1,10 +1,11 @@
 """Quotes of the coins: one cycle from question to committed rows, and the newest of each coin out of a million.
 
-The newest are compared with the same question put as `GROUP BY`, which reads every quote. PostgreSQL where it is
-installed.
+The newest are compared with the same question put as `GROUP BY`, which reads every quote. PostgreSQL and MariaDB where
+they are installed, MariaDB's data in memory.
 """
 
 import json
+import os
 import statistics
 import tempfile
 import time
@@ -23,8 +24,8 @@ from bitpredict.sources.coingecko import SOURCE, CoinGecko
 from bitpredict.sources.http import HttpClient
 from bitpredict.storage.database import open_database, upgrade
 from bitpredict.storage.market_table import newest_quotes, write_history, write_quotes
+from tests.support import mariadb, postgres
 from tests.support.archive_server import Answer, serve
-from tests.support.postgres import serving
 
 ROWS = 1_000_000
 PIECES = 20
@@ -46,10 +47,15 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="bitpredict-bench-") as folder:
         _measure("SQLite", Settings(home=Path(folder)), coins)
     if any(Path("/usr/lib/postgresql").glob("*/bin")):
-        with serving() as server:
+        with postgres.serving() as server:
             _measure("PostgreSQL", Settings(database_url=server.url), coins)
     else:
         print("PostgreSQL: skipped, it is not installed")
+    if mariadb.installed():
+        with mariadb.serving() as server:
+            _measure("MariaDB", Settings(database_url=server.database("markets")), coins)
+    else:
+        print("MariaDB: skipped, it is not installed")
 
 
 def _measure(name: str, settings: Settings, coins: tuple[Coin, ...]) -> None:
@@ -63,7 +69,8 @@ def _measure(name: str, settings: Settings, coins: tuple[Coin, ...]) -> None:
     grouped = _median(lambda: _grouped(engine))
     print(
         f"{name}: the newest of each coin out of {rows:,} quotes {newest:.1f} ms, {newest / NEWEST_LIMIT:.2f} of "
-        f"{NEWEST_LIMIT} ms; grouping takes {grouped:.0f} ms, {grouped / newest:.0f} times as long"
+        f"{NEWEST_LIMIT} ms; grouping takes {grouped:.0f} ms, {grouped / newest:.0f} times as long "
+        f"(load {os.getloadavg()[0]:.1f})"
     )
     engine.dispose()
 
@@ -114,7 +121,8 @@ def fill(engine: Engine, coins: tuple[Coin, ...]) -> int:
         told = {"market_cap": 1e9, "total_volume": 1e8, "high_24h": 1.0, "low_24h": 1.0, "circulating_supply": 1e6}
         write_history(engine, frame.assign(**told, market_cap_rank=7, known_at=pd.Timestamp(START)), source=SOURCE)
     with engine.begin() as connection:
-        connection.execute(text("ANALYZE"))
+        tables = " TABLE price_data_real, crypto_assets" if engine.dialect.name == "mysql" else ""
+        connection.execute(text(f"ANALYZE{tables}"))
         return int(connection.execute(text("SELECT count(*) FROM price_data_real")).scalar_one())
 
 
