@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from types import FrameType
 from typing import NoReturn
 
@@ -21,6 +21,7 @@ from dagster._utils.interrupts import check_captured_interrupt
 from sqlalchemy.exc import DBAPIError
 
 from bitpredict.errors import BitPredictError
+from bitpredict.settings import SAMPLE_END, SAMPLE_START
 from bitpredict_assets.definitions import defs
 from bitpredict_assets.partitions import daily, monthly
 
@@ -43,7 +44,11 @@ class Stage:
         return f"{self.job} {self.first} to {self.last}" if self.first else self.job
 
 
-INVENTED_WORLD = (Stage("markets"), Stage("news"))
+INVENTED_WORLD = (
+    Stage("markets"),
+    Stage("news"),
+    Stage("sentiment", f"{SAMPLE_START}", f"{SAMPLE_END - timedelta(days=1)}"),
+)
 """What the sample has beside its candles."""
 
 

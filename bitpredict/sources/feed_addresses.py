@@ -65,6 +65,8 @@ def _feed(row: list[str], where: str) -> FeedAddress:
     name, address, language, interval, enabled = row
     if len(name) > LONGEST_NAME or name != " ".join(name.split()):
         raise ContractError(f"{where}: {name!r} is no name of at most {LONGEST_NAME} characters")
+    if name == "all":
+        raise ContractError(f"{where}: all is the name of every feed together; choose another")
     try:
         canonical_url(address)
     except BadSourceDataError as error:

@@ -37,6 +37,7 @@ def test_a_list_of_the_users_own(tmp_path):
         (HEADER + "A,https://e.com/,en,15\n", "line 2: 'A,https://e.com/,en,15' is not"),
         (HEADER + ",https://e.com/,en,15,yes\n", "line 2"),
         (HEADER + f"{'x' * 61},https://e.com/,en,15,yes\n", "no name of at most 60"),
+        (HEADER + "all,https://e.com/,en,15,yes\n", "every feed together"),
         (HEADER + "A,file:///etc/passwd,en,15,yes\n", "no address"),
         (HEADER + "A,https://e.com/,English,15,yes\n", "no language"),
         (HEADER + "A,https://e.com/,en,0,yes\n", "no number of minutes"),

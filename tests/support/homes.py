@@ -14,7 +14,7 @@ from deltalake import DeltaTable
 
 LAKE_TABLES = ("binance_candles", "candles", "price_features", "feature_table")
 DATABASE_TABLES = (*("data_gaps", "model_evaluations", "champions", "forecasts", "forecast_outcomes", "scorecard"),)
-INVENTED_TABLES = ("crypto_assets", "price_data_real", "crypto_news", "news_feeds")
+INVENTED_TABLES = ("crypto_assets", "price_data_real", "crypto_news", "news_feeds", "article_sentiment")
 """What `bitpredict demo` fills beside them, and a backfill leaves empty."""
 
 STAMPS = frozenset(

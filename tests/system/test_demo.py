@@ -8,6 +8,8 @@ import dagster as dg
 import pytest
 
 from bitpredict.settings import SAMPLE_END, SAMPLE_START
+from bitpredict.storage.contracts import HOURLY_SENTIMENT
+from bitpredict.storage.lake import Lake
 from tests.support.homes import DATABASE_TABLES, LAKE_TABLES, assert_same
 from tests.system.conftest import Made, run_demo
 
@@ -15,7 +17,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 DAYS = [f"{SAMPLE_START + timedelta(days=n)}" for n in range((SAMPLE_END - SAMPLE_START).days)]
 WITHOUT_DAYS = ("markets", "news")
-STAGES = (*WITHOUT_DAYS, "prices_and_features", "models", "forecasts_and_scores")
+STAGES = (*WITHOUT_DAYS, "sentiment", "prices_and_features", "models", "forecasts_and_scores")
 CPU_SECONDS = 240
 """What four minutes allow on one core of two."""
 
@@ -63,11 +65,21 @@ def test_quotes_and_news_are_there_and_labelled_as_invented(demo):
     assert len(demo.home.database("crypto_assets")) == 92
 
 
+def test_every_invented_article_is_judged_as_of_when_it_was_seen(demo):
+    news, judged = (demo.home.database(table) for table in ("crypto_news", "article_sentiment"))
+    assert len(judged) == len(news)
+    hourly = Lake(str(demo.home.path / "lake")).read(HOURLY_SENTIMENT)
+    assert {f"{hour:%Y-%m-%d}" for hour in hourly["hour"].to_pylist()} <= {*DAYS}
+    assert hourly.num_rows > 100
+    assert set(hourly["provenance"].to_pylist()) == {"simulated"}
+
+
 def test_every_asset_has_its_partitions_in_dagster(demo):
     months = [month for month in ("2023-11-01", "2023-12-01") if month > DAYS[0]]
     december = [day for day in DAYS if day >= months[0]]
     expected = {
         **dict.fromkeys(["binance_candles", "candles", "data_gaps", "price_features", "feature_table"], DAYS),
+        **dict.fromkeys(["article_sentiment", "hourly_sentiment"], DAYS),
         **dict.fromkeys(["models", "model_evaluations", "champions"], months),
         **dict.fromkeys(["batch_forecasts", "forecast_outcomes"], december),
     }
