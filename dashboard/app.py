@@ -11,8 +11,11 @@ st.navigation(
     [
         st.Page("screens/forecasts.py", title="Forecasts", icon=":material/query_stats:", default=True),
         st.Page("screens/live.py", title="Live", icon=":material/sensors:"),
+        st.Page("screens/market.py", title="Market", icon=":material/table_chart:"),
+        st.Page("screens/news.py", title="News", icon=":material/newspaper:"),
         st.Page("screens/scorecard.py", title="Scorecard", icon=":material/rule:"),
         st.Page("screens/data.py", title="Data", icon=":material/database:"),
+        st.Page("screens/data_health.py", title="Data health", icon=":material/monitor_heart:"),
     ],
     position="top",
 ).run()

@@ -26,6 +26,8 @@ NO_DATA = (
     "This page fills itself as soon as there is something to show."
 )
 
+INVENTED = "Invented for the demonstration, in the shape of the real source. It says nothing about any market."
+
 
 def page(title: str, body: Callable[[Settings], None], every: int = REFRESH_SECONDS, *, badged: bool = True) -> None:
     """Show `body` below the page's head, again every so many seconds.

@@ -8,11 +8,12 @@ import pandas as pd
 import streamlit as st
 from sqlalchemy import Engine
 
+from bitpredict.features.breadth import MARKET_BREADTH
 from bitpredict.features.catalog import FEATURE_TABLE, PRICE_FEATURES
 from bitpredict.market.time import DAY, MINUTE, utc
 from bitpredict.report.series import QUANTILES, presence
 from bitpredict.settings import Settings
-from bitpredict.storage.contracts import BINANCE_CANDLES, CANDLES
+from bitpredict.storage.contracts import BINANCE_CANDLES, CANDLES, HOURLY_SENTIMENT
 from bitpredict.storage.database import connect
 from bitpredict.storage.evaluations import read_champions, read_evaluations, read_scorecard
 from bitpredict.storage.gap_ledger import read_gaps
@@ -25,54 +26,55 @@ SECONDS = 10
 DAYS_SHOWN = 366
 SCORED_DAYS = 31
 
-_TABLES = (BINANCE_CANDLES, CANDLES, PRICE_FEATURES, FEATURE_TABLE)
+TABLES = (BINANCE_CANDLES, CANDLES, PRICE_FEATURES, MARKET_BREADTH, HOURLY_SENTIMENT, FEATURE_TABLE)
 _CALIBRATION = ("variant", "realized_log_return", *QUANTILES)
-_hash = {Settings: lambda settings: settings.model_dump_json()}
+HASHED = {Settings: lambda settings: settings.model_dump_json()}
+"""How settings are told apart in a cache's key."""
 
 
-@st.cache_data(ttl=SECONDS, show_spinner=False, hash_funcs=_hash)
+@st.cache_data(ttl=SECONDS, show_spinner=False, hash_funcs=HASHED)
 def forecasts(settings: Settings) -> pd.DataFrame:
     """The newest served forecast of each symbol and horizon."""
-    with _database(settings) as engine:
+    with database(settings) as engine:
         return latest_forecasts(engine)
 
 
-@st.cache_data(ttl=SECONDS, show_spinner=False, hash_funcs=_hash)
+@st.cache_data(ttl=SECONDS, show_spinner=False, hash_funcs=HASHED)
 def scorecard(settings: Settings) -> pd.DataFrame:
-    with _database(settings) as engine:
+    with database(settings) as engine:
         return read_scorecard(engine)
 
 
-@st.cache_data(ttl=SECONDS, show_spinner=False, hash_funcs=_hash)
+@st.cache_data(ttl=SECONDS, show_spinner=False, hash_funcs=HASHED)
 def evaluations(settings: Settings) -> pd.DataFrame:
-    with _database(settings) as engine:
+    with database(settings) as engine:
         return read_evaluations(engine)
 
 
-@st.cache_data(ttl=SECONDS, show_spinner=False, hash_funcs=_hash)
+@st.cache_data(ttl=SECONDS, show_spinner=False, hash_funcs=HASHED)
 def champions(settings: Settings, month: str) -> pd.DataFrame:
     """Who serves in a month (its first day), and why."""
-    with _database(settings) as engine:
+    with database(settings) as engine:
         return read_champions(engine, month=month)
 
 
-@st.cache_data(ttl=SECONDS, show_spinner=False, hash_funcs=_hash)
+@st.cache_data(ttl=SECONDS, show_spinner=False, hash_funcs=HASHED)
 def gaps(settings: Settings) -> pd.DataFrame:
-    with _database(settings) as engine:
+    with database(settings) as engine:
         return read_gaps(engine)
 
 
-@st.cache_data(ttl=SECONDS, show_spinner=False, hash_funcs=_hash)
+@st.cache_data(ttl=SECONDS, show_spinner=False, hash_funcs=HASHED)
 def served(settings: Settings, symbol: str, horizon: str, start: datetime, end: datetime) -> pd.DataFrame:
     """Served forecasts of one symbol and horizon with origin in [start, end)."""
-    with _database(settings) as engine:
+    with database(settings) as engine:
         return read_forecasts(engine, symbol, horizon, start, end, "champion")
 
 
-@st.cache_data(ttl=10 * 60, max_entries=4, show_spinner="Reading outcomes", hash_funcs=_hash)
+@st.cache_data(ttl=10 * 60, max_entries=4, show_spinner="Reading outcomes", hash_funcs=HASHED)
 def served_outcomes(settings: Settings, kind: str, until: datetime) -> pd.DataFrame:
     """Served forecasts of one kind with their outcomes, origins in the last `SCORED_DAYS` days before `until`."""
-    with _database(settings) as engine:
+    with database(settings) as engine:
         start, end = until - SCORED_DAYS * DAY, until + MINUTE
         scored = read_scored(engine, kind=kind, start=start, end=end, columns=_CALIBRATION)
     return scored[scored["variant"] == "champion"]
@@ -82,7 +84,7 @@ def tables(settings: Settings) -> pd.DataFrame:
     """The lake's tables: name, version, how many days, first and last, what it holds."""
     lake = Lake.from_settings(settings)
     rows = []
-    for contract in _TABLES:
+    for contract in TABLES:
         days = lake.days(contract)
         rows.append(
             {
@@ -113,13 +115,13 @@ def presence_by_day(settings: Settings) -> pd.DataFrame:
     return _presence(settings, Lake.from_settings(settings).version(CANDLES))
 
 
-@st.cache_data(max_entries=32, show_spinner=False, hash_funcs=_hash)
+@st.cache_data(max_entries=32, show_spinner=False, hash_funcs=HASHED)
 def _candles(settings: Settings, version: int | None, symbol: str, start: datetime, end: datetime) -> pd.DataFrame:
     _ = version  # part of the key: what was read stays true until the table changes
     return Lake.from_settings(settings).read(CANDLES, start, end, symbols=[symbol]).to_pandas()
 
 
-@st.cache_data(max_entries=4, show_spinner=False, hash_funcs=_hash)
+@st.cache_data(max_entries=4, show_spinner=False, hash_funcs=HASHED)
 def _provenances(settings: Settings, version: int | None) -> list[str]:
     lake = Lake.from_settings(settings)
     days = lake.days(CANDLES) if version is not None else []
@@ -129,7 +131,7 @@ def _provenances(settings: Settings, version: int | None) -> list[str]:
     return sorted(set(rows["provenance"].to_pylist()))
 
 
-@st.cache_data(max_entries=4, show_spinner=False, hash_funcs=_hash)
+@st.cache_data(max_entries=4, show_spinner=False, hash_funcs=HASHED)
 def _presence(settings: Settings, version: int | None) -> pd.DataFrame:
     lake = Lake.from_settings(settings)
     days = lake.days(CANDLES) if version is not None else []
@@ -143,7 +145,8 @@ def _presence(settings: Settings, version: int | None) -> pd.DataFrame:
 
 
 @contextmanager
-def _database(settings: Settings) -> Iterator[Engine]:
+def database(settings: Settings) -> Iterator[Engine]:
+    """The database for the time of a read."""
     engine = connect(settings)
     try:
         yield engine
