@@ -51,6 +51,12 @@ maintenance = dg.define_asset_job(
     description="Compact and vacuum the lake; bring the scorecard up to date.",
 )
 
+backup = dg.define_asset_job(
+    "backup",
+    selection=dg.AssetSelection.assets("database_backup"),
+    description="Save the database and the lake to BITPREDICT_BACKUP_URL.",
+)
+
 stream = dg.define_asset_job(
     "stream",
     # The parity check looks at whole days: it has a job of its own.
@@ -102,6 +108,6 @@ posts = dg.define_asset_job(
 
 ALL = [
     *(prices_and_features, models, forecasts_and_scores, today, serving, repair, maintenance),
-    *(stream, tick_models, parity),
+    *(backup, stream, tick_models, parity),
     *(markets, news, posts, sentiment, news_today),
 ]

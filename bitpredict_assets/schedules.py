@@ -87,6 +87,16 @@ def maintenance_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest
 
 
 @dg.schedule(
+    job=jobs.backup,
+    cron_schedule="30 2 * * *",
+    default_status=RUNNING,
+    description="Save the database and the lake.",
+)
+def database_backup_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+    return dg.RunRequest(run_key=context.scheduled_execution_time.isoformat())
+
+
+@dg.schedule(
     job=jobs.parity,
     cron_schedule="40 0 * * *",
     default_status=RUNNING,
@@ -147,15 +157,17 @@ def _of_yesterday(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
 
 def for_this_market() -> list[dg.ScheduleDefinition]:
     """None where the calendar has ended; none of today where a day is published after it is over; where there are no
-    candles to collect the upkeep alone. What others publish is not asked for beside a market that is made up."""
+    candles to collect the upkeep alone. What others publish is not asked for beside a market that is made up. Backups
+    where a place for them is set."""
     settings = load_settings()
     if settings.calendar()[1] is not None:
         return []
     watching = [coin_markets_schedule, crypto_news_schedule] if settings.watches_the_world else []
     if watching and settings.x_token.get_secret_value():
         watching.append(tweets_schedule)
+    upkeep = [maintenance_schedule, *([database_backup_schedule] if settings.backup_url else [])]
     live = [parity_schedule, tick_models_schedule]
     if settings.market == "coinbase":
-        return [maintenance_schedule, *live, *watching]
-    later = [yesterday_schedule, models_schedule, repair_schedule, maintenance_schedule]
+        return [*upkeep, *live, *watching]
+    later = [yesterday_schedule, models_schedule, repair_schedule, *upkeep]
     return [*(later if settings.market == "archive" else [today_schedule, *later, *live]), *watching]

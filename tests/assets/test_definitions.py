@@ -18,7 +18,7 @@ GROUPS = {
     "features": {"price_features", "market_breadth", "feature_table", "ml_features_materialized"},
     "models": {"models", "model_evaluations", "champions", "tick_models"},
     "forecasts": {"batch_forecasts", "forecast_outcomes", "scorecard", "live_forecasts"},
-    "platform": {"lake_maintenance"},
+    "platform": {"lake_maintenance", "database_backup"},
     "stream": {"streamed_trades"},
     "markets": {"coin_markets", "coin_history"},
     "news": {"crypto_news", "tweets"},
@@ -29,7 +29,7 @@ FIRST_SOURCE = GROUPS["prices"] - {"cryptocompare_candles"}
 REPORTED = {"live_forecasts"}
 """By a sensor: no run makes them."""
 ASSETS = sorted(set.union(*GROUPS.values()))
-TABLES = sorted({*ASSETS} - {"models", "lake_maintenance", "sentiment_model"})
+TABLES = sorted({*ASSETS} - {"models", "lake_maintenance", "database_backup", "sentiment_model"})
 SERVED = {"ml_features_materialized"}
 WITHOUT_SYMBOLS = {"market_breadth", "hourly_sentiment"}
 HEAVY = (
@@ -130,6 +130,7 @@ def test_nothing_of_a_calendar_that_has_ended_is_late():
         ("serving", SERVED, None),
         ("repair", GROUPS["prices"] | GROUPS["features"] - SERVED, "2023-11-30"),
         ("maintenance", {"lake_maintenance", "scorecard"}, None),
+        ("backup", {"database_backup"}, None),
         ("markets", {"coin_markets"}, None),
         ("news", {"crypto_news"}, None),
         ("posts", {"tweets"}, None),
@@ -149,7 +150,16 @@ def test_a_job_runs_its_assets_with_their_checks(job, assets, partition):
 
 def test_there_are_no_other_jobs():
     jobs = {job.name for job in defs.resolve_all_job_defs() if not job.name.startswith("__")}
-    others = {"prices_and_features", "models", "forecasts_and_scores", "today", "serving", "repair", "maintenance"}
+    others = {
+        "backup",
+        "prices_and_features",
+        "models",
+        "forecasts_and_scores",
+        "today",
+        "serving",
+        "repair",
+        "maintenance",
+    }
     assert jobs == {*others, "stream", "tick_models", "parity", "markets", "news", "posts", "sentiment", "news_today"}
 
 

@@ -1,9 +1,12 @@
 """`lake_maintenance`: what it deletes, and that no row changes."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from bitpredict.settings import Settings
+from bitpredict.storage.backups import backup_store, backups, make_backup
 from bitpredict.storage.contracts import BINANCE_CANDLES, CANDLES
 from tests.support.graph import run_job
 
@@ -39,3 +42,22 @@ def test_an_empty_lake_needs_none():
     assert ran.success
     assert ran.metadata("lake_maintenance")["feature_table"] == {**NOTHING, "version": None}
     assert ran.metadata("scorecard")["dagster/row_count"] == 0
+
+
+@pytest.mark.usefixtures("with_prices")
+def test_a_backup_says_what_it_holds_and_deletes_the_oldest(tmp_path, monkeypatch, lake):
+    monkeypatch.setenv("BITPREDICT_BACKUP_URL", str(tmp_path / "backups"))
+    monkeypatch.setenv("BITPREDICT_BACKUPS_KEPT", "1")
+    old = make_backup(Settings(), datetime(2024, 3, 5, tzinfo=UTC))
+    ran = run_job("backup")
+    assert ran.success, ran.failures
+    said = ran.metadata("database_backup")
+    assert said["deleted backups"] == [old.name]
+    assert said["lake tables and versions"]["candles"] == lake.version(CANDLES)
+    (kept,) = backups(backup_store(Settings()))
+    assert (said["files"], said["bytes"]) == (len(kept.files), kept.size)
+    assert said["backup"].endswith(kept.name)
+
+
+def test_a_backup_without_a_place_fails_and_names_the_setting():
+    assert "BITPREDICT_BACKUP_URL is not set" in run_job("backup").failures["database_backup"]

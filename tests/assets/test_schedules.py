@@ -32,6 +32,7 @@ def at(*moment: int) -> dg.ScheduleEvaluationContext:
         pytest.param(schedules.models_schedule, (2024, 3, 1, 0, 40), "2024-03-01", id="the month that begins"),
         pytest.param(schedules.tick_models_schedule, (2024, 3, 1, 0, 50), "2024-02-29", id="yesterday's ticks"),
         pytest.param(schedules.maintenance_schedule, (2024, 3, 5, 3, 10), None, id="maintenance has no partition"),
+        pytest.param(schedules.database_backup_schedule, (2024, 3, 5, 2, 30), None, id="a backup has no partition"),
         pytest.param(schedules.coin_markets_schedule, (2024, 3, 5, 14, 35), None, id="quotes have no partition"),
         pytest.param(schedules.crypto_news_schedule, (2024, 3, 5, 14, 45), "2024-03-05", id="what the news say today"),
         pytest.param(
@@ -145,3 +146,11 @@ def test_posts_are_asked_for_only_with_a_token(monkeypatch):
 def test_without_any_gap_there_is_nothing_to_repair():
     (answer,) = schedules.repair_schedule(at(*NOW), platform=Platform())
     assert isinstance(answer, dg.SkipReason)
+
+
+@pytest.mark.parametrize(("market", "times"), [("sample", 0), ("binance", 1), ("archive", 1), ("coinbase", 1)])
+def test_backups_are_scheduled_where_a_place_for_them_is_set(monkeypatch, market, times):
+    monkeypatch.setenv("BITPREDICT_MARKET", market)
+    monkeypatch.setenv("BITPREDICT_BACKUP_URL", "/backups")
+    names = [schedule.name for schedule in schedules.for_this_market()]
+    assert names.count("database_backup_schedule") == times
