@@ -161,9 +161,11 @@ def reading(engine: Engine) -> Iterator[Connection]:
     Raises:
         StorageError: the database cannot be reached or read.
     """
-    if engine.dialect.name != "sqlite":
+    if engine.dialect.name == "postgresql":
         engine = engine.execution_options(isolation_level="REPEATABLE READ")
     with explained(engine, "read"), engine.begin() as connection:
+        if engine.dialect.name == "mysql":  # for this transaction: by the option it would be four statements
+            connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         yield connection
 
 

@@ -70,15 +70,19 @@ def fetch(
 
     Rows are put in order here: databases differ in how they sort text.
     """
-    parts: list[list[pd.Series[Any]]] = [[_decode(column, ())] for column in columns]
+    parts: list[list[pd.Series[Any]]] = [[] for _ in columns]
     for rows in connection.execute(query).partitions(ROWS_AT_ONCE):
         for part, column, values in zip(parts, columns, zip(*rows, strict=True), strict=True):
             part.append(_decode(column, values))
-    filled = [part[1:] or part for part in parts]
-    frame = pd.DataFrame(
-        {column.name: pd.concat(part, ignore_index=True) for column, part in zip(columns, filled, strict=True)}
-    )
+    whole = {column.name: _joined(column, part) for column, part in zip(columns, parts, strict=True)}
+    frame = pd.DataFrame(whole, copy=False)
     return frame.sort_values([column.name for column in order], kind="stable", ignore_index=True)
+
+
+def _joined(column: ColumnElement[Any], parts: "list[pd.Series[Any]]") -> "pd.Series[Any]":
+    if len(parts) == 1:
+        return parts[0]
+    return pd.concat(parts, ignore_index=True) if parts else _decode(column, ())
 
 
 def _plain(column: ColumnElement[Any], dialect: Dialect) -> ColumnElement[Any]:
