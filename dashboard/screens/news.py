@@ -70,6 +70,7 @@ def _headlines(articles: pd.DataFrame) -> None:
     columns = st.column_config
     formats = {
         "first seen": columns.DatetimeColumn(format="YYYY-MM-DD HH:mm", timezone="UTC"),
+        "feed": columns.TextColumn(width="small"),
         "headline": columns.TextColumn(width="large"),
         "score": columns.NumberColumn(format="%+.2f", help="From -1, all bad, to 1, all good."),
         "model": columns.TextColumn(width="small", help="The first of the chain that found something in the text."),
@@ -115,6 +116,8 @@ def _sentiment(settings: Settings) -> None:
     price = price[price["time"].dt.minute == 0]
     chart = sentiment_chart(price, hourly, symbol, base_currency(symbol))
     draw(chart, f"Sentiment of the news beside the price of {symbol}", SENTIMENT_CAPTION)
+    if price["close"].isna().all():
+        st.caption(f"No candle of {literal(symbol)} is stored of these hours: its price is missing above.")
     models = ", ".join(sorted(hourly["model"].unique()))
     st.caption(
         f"Models that spoke most: {literal(models)}. Provenance: {literal(', '.join(hourly['provenance'].unique()))}."

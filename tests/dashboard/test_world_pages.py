@@ -117,6 +117,7 @@ def test_the_news_page_shows_headlines_with_what_the_newest_model_said():
     chart = test.get("plotly_chart")[0].proto
     assert chart.alt == "Sentiment of the news beside the price of BTCUSDT"
     assert "news that mention BTC" in chart.spec
+    assert "No candle of BTCUSDT is stored of these hours" in said(test)
 
 
 @pytest.mark.usefixtures("full")
