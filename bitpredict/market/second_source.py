@@ -36,6 +36,9 @@ class Deviation:
     worst_minutes: tuple[str, ...]
 
 
+NOTHING_TO_COMPARE = Deviation(0, np.nan, np.nan, np.nan, 0, ())
+
+
 def repaired(candles: pa.Table, second: pa.Table, gaps: Mapping[str, Iterable[Gap]], source: str) -> pa.Table:
     """`candles` with the minutes of its gaps that the second source has; no other row is touched or added.
 
@@ -87,11 +90,13 @@ def deviation(candles: pa.Table, second: pa.Table, threshold: float) -> Deviatio
         candles: at least `symbol`, `open_time`, `close`, `provenance`, `halted`.
         second: at least `symbol`, `open_time`, `close`.
     """
+    if second.num_rows == 0:
+        return NOTHING_TO_COMPARE
     own = candles.filter(pc.and_not(pc.invert(pc.starts_with(candles["provenance"], REPAIRED)), candles["halted"]))
     key = ["symbol", "open_time"]
     both = own.select([*key, "close"]).to_pandas().merge(second.select([*key, "close"]).to_pandas(), on=key)
     if both.empty:
-        return Deviation(0, np.nan, np.nan, np.nan, 0, ())
+        return NOTHING_TO_COMPARE
     apart = (both["close_y"] / both["close_x"] - 1).abs()
     beyond = both.assign(apart=apart)[apart > threshold].sort_values(["apart", *key], ascending=[False, True, True])
     worst = (

@@ -3,10 +3,13 @@ import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from bitpredict.errors import SettingsError
 from bitpredict.market.candles import canonical
+from bitpredict.market.gaps import Gap
+from bitpredict.market.second_source import repaired
 from bitpredict.settings import Settings
 from bitpredict.sources.candles import choose_source, collect
 from bitpredict.sources.kline_file import read_klines
@@ -83,3 +86,21 @@ def test_the_lake_comes_first_and_other_symbols_in_it_are_an_error(settings: Set
     assert len(candles) == 2 * 1440
     with pytest.raises(SettingsError, match="collect some"):
         CandleReplay(Settings(symbols=("SOLUSDT",)), MemoryLog(1, TOPIC)).run(threading.Event())
+
+
+def test_minutes_that_were_copied_from_a_second_source_were_in_no_feed(settings: Settings) -> None:
+    start, end = datetime(2023, 11, 5, tzinfo=UTC), datetime(2023, 11, 6, tzinfo=UTC)
+    observed = canonical(collect(choose_source(settings), settings.symbols, start, end).candles)
+    hole = Gap(start + timedelta(hours=3), start + timedelta(hours=4))
+    outside = [not (hole.start <= moment < hole.end) for moment in observed["open_time"].to_pylist()]
+    gaps = {"BTCUSDT": [hole]}
+    Lake.from_settings(settings).replace(
+        CANDLES,
+        repaired(observed.filter(pa.array(outside)), observed.drop_columns(["trade_count"]), gaps, "cryptocompare"),
+        start,
+        end,
+    )
+    assert {
+        candle.symbol for candle in stored_candles(settings, 1) if hole.start <= candle.open_time < hole.end
+    } == set()
+    assert len(stored_candles(settings, 1)) == 2 * 1380
