@@ -10,6 +10,7 @@ from bitpredict_assets.forecasts import checks as forecast_checks
 from bitpredict_assets.io_manager import LakeIOManager
 from bitpredict_assets.markets import assets as markets
 from bitpredict_assets.markets import checks as market_checks
+from bitpredict_assets.markets import outliers as quote_outliers
 from bitpredict_assets.models import assets as models
 from bitpredict_assets.models import checks as model_checks
 from bitpredict_assets.news import assets as news
@@ -17,6 +18,7 @@ from bitpredict_assets.news import checks as news_checks
 from bitpredict_assets.platform import assets as platform
 from bitpredict_assets.prices import assets as prices
 from bitpredict_assets.prices import checks as price_checks
+from bitpredict_assets.prices import outliers as price_outliers
 from bitpredict_assets.resources import Platform
 from bitpredict_assets.sentiment import assets as sentiment
 from bitpredict_assets.sentiment import checks as sentiment_checks
@@ -38,12 +40,14 @@ defs = dg.Definitions(
     asset_checks=dg.load_asset_checks_from_modules(
         [
             price_checks,
+            price_outliers,
             feature_checks,
             model_checks,
             forecast_checks,
             stream_checks,
             tick_checks,
             market_checks,
+            quote_outliers,
             news_checks,
             sentiment_checks,
         ]

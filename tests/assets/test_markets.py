@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
+import dagster as dg
 import pytest
 
 from bitpredict.market.coins import read_coins
@@ -118,6 +119,19 @@ def test_a_coin_that_stands_still_at_the_source_is_stale(coingecko):
     assert ran.check("every_coin_told").passed
     assert not ran.check("quotes_fresh").passed
     assert set(ran.check_metadata("quotes_fresh")["observed at"]) == {"cosmos"}
+
+
+def test_a_quote_that_stands_out_is_a_warning_and_stays(coingecko, engine):
+    now = datetime.now(UTC)
+    prices = [2.5, 2.51, 2.5, 9.0, 2.5, 2.51]
+    coingecko.scripts[ROUTE] = [
+        answer(now - (6 - n) * timedelta(minutes=5), bitcoin={"current_price": price}) for n, price in enumerate(prices)
+    ]
+    *_, ran = (run_job("markets") for _ in prices)
+    check, said = ran.check("no_outlying_quote"), ran.check_metadata("no_outlying_quote")
+    assert (check.passed, check.severity) == (False, dg.AssetCheckSeverity.WARN)
+    assert (said["quotes"], said["outliers"], said["by coin"]) == (92 * 6, 1, {"bitcoin": 1})
+    assert read_quotes(engine, "bitcoin", START, END)["price"].tolist() == prices
 
 
 def test_checks_alone_on_an_empty_database_fail():

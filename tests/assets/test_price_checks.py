@@ -138,12 +138,27 @@ def test_a_jump_is_named_by_the_day_it_leads_into(lake, first, start):
 
 
 @pytest.mark.usefixtures("with_prices")
+def test_a_close_that_stands_out_is_flagged_and_stays_as_it_is_and_a_new_level_is_none(lake):
+    was = lake.read(BINANCE_CANDLES, DAY_11 + NOON, DAY_11 + NOON + timedelta(minutes=1), symbols=["BTCUSDT"])
+    odd = was["close"][0].as_py() * 1.02
+    ran = planted(lake, at(DAY_11 + NOON, close=odd, high=2 * odd), moved(DAY_11 + NOON / 2, 1.05))
+    check, said = ran.check("no_outlier"), ran.check_metadata("no_outlier")
+    assert (check.passed, check.severity) == (False, dg.AssetCheckSeverity.WARN)
+    assert said["outliers"] == 1
+    assert said["first of them"] == ["BTCUSDT 2023-11-11 12:00"]
+    assert said["nobody told"] == {"missing_trade_count": 0, "missing_taker_buy_volume": 0}
+    stored = lake.read(CANDLES, DAY_11 + NOON, DAY_11 + NOON + timedelta(minutes=1), symbols=["BTCUSDT"])
+    assert stored["close"][0].as_py() == odd * 1.05
+
+
+@pytest.mark.usefixtures("with_prices")
 def test_alone_the_checks_look_at_what_is_stored(lake):
     assert {name: check.passed for name, check in check_alone("candles").checks.items()} == {
         "consistent": True,
         "complete": True,
         "no_jump": True,
         "cross_source_deviation": True,
+        "no_outlier": True,
     }
     planted(lake, at(DAY_10 + NOON, high=1.0))
     assert check_alone("candles").check_metadata("consistent")["failing days"] == {"BTCUSDT 2023-11-10": 1}
@@ -152,6 +167,6 @@ def test_alone_the_checks_look_at_what_is_stored(lake):
 def test_alone_on_an_empty_lake_they_say_what_to_do(settings: Settings):
     ran = check_alone("candles")
     assert not ran.success
-    (why,) = ran.failures.values()
+    (why,) = set(ran.failures.values())
     assert why.endswith("candles is empty; materialize it before checking it")
     assert not Lake.from_settings(settings).days(CANDLES)
