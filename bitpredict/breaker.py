@@ -71,7 +71,9 @@ class Circuit:
 
     def __init__(self, *, opens_at: int, open_seconds: float) -> None:
         self._breaker = Breaker(opens_at=opens_at, open_seconds=open_seconds, good_after=0.0)
+        self._open_seconds = open_seconds
         self._until = 0.0
+        self._opened = False  # by a rest that somebody asked for
         self._trying = False
         self._lock = threading.Lock()
 
@@ -91,19 +93,38 @@ class Circuit:
 
     def worked(self) -> None:
         with self._lock:
-            self._trying = False
+            self._trying = self._opened = False
             self._breaker.works()
 
-    def failed(self) -> bool:
-        """Returns whether this failure opened it."""
+    def failed(self, rest: float | None = None) -> bool:
+        """Returns whether this failure opened it; with `rest` it does, for so many seconds."""
         with self._lock:
-            before, self._trying = self._breaker.open, False
+            before, self._trying = self._state() is not State.CLOSED, False
             pause = self._breaker.pause()
-            if self._breaker.open:
-                self._until = time.monotonic() + pause
-            return self._breaker.open and not before
+            if rest is not None:
+                self._opened = True
+            if self._opened or self._breaker.open:
+                pause = pause if self._breaker.open else self._open_seconds
+                self._until = time.monotonic() + (pause if rest is None else rest)
+            return self._state() is not State.CLOSED and not before
+
+    def abandoned(self) -> None:
+        """Nothing is known of what came of it."""
+        with self._lock:
+            self._trying = False
+
+    def open_for(self, seconds: float) -> None:
+        """Take up the rest that another process began."""
+        with self._lock:
+            self._opened, self._until = True, time.monotonic() + seconds
+
+    @property
+    def rests(self) -> float:
+        """Seconds until it is half open; 0 where it is or is closed."""
+        with self._lock:
+            return max(0.0, self._until - time.monotonic()) if self._state() is State.OPEN else 0.0
 
     def _state(self) -> State:
-        if not self._breaker.open:
+        if not (self._opened or self._breaker.open):
             return State.CLOSED
         return State.OPEN if time.monotonic() < self._until else State.HALF_OPEN

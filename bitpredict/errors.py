@@ -46,7 +46,15 @@ class SourceUnavailableError(SourceError):
 
 
 class RateLimitedError(SourceUnavailableError):
-    """The source asked for a longer pause than one call may wait (429, 418)."""
+    """The source asked for a longer pause than one call may wait (429, 418).
+
+    Attributes:
+        seconds: how long; None where it did not say.
+    """
+
+    def __init__(self, message: str, seconds: float | None = None) -> None:
+        super().__init__(message)
+        self.seconds = seconds
 
 
 class ModelError(BitPredictError):

@@ -9,6 +9,12 @@ SOURCE_REQUESTS = Counter("bitpredict_source_requests", "requests sent, repeats 
 SOURCE_ERRORS = Counter("bitpredict_source_errors", "requests that failed, by what was wrong", ["source", "reason"])
 SOURCE_RETRIES = Counter("bitpredict_source_retries", "requests that were sent again", ["source"])
 SOURCE_REJECTED_ROWS = Counter("bitpredict_source_rejected_rows", "rows not believed", ["source", "reason"])
+SOURCE_CIRCUIT = Gauge(
+    "bitpredict_source_circuit", "of each host: 0 closed, 1 half open, 2 open: it is left alone", ["source", "host"]
+)
+SOURCE_LAST_SUCCESS = Gauge(
+    "bitpredict_source_last_success_timestamp_seconds", "when the host answered last", ["source", "host"]
+)
 
 CACHE_HITS = Counter("bitpredict_cache_hits", "values that were there", ["namespace"])
 CACHE_MISSES = Counter("bitpredict_cache_misses", "values that were not there", ["namespace"])

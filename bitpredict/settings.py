@@ -42,6 +42,7 @@ class Settings(BaseSettings):
             given at most, and how many are kept.
         database_pool_size, database_pool_overflow: connections that each process keeps to a database server, and how
             many more it makes while all of these are in use.
+        source_breaker: leave a host alone for a while after failures in a row (`sources/circuits.py`).
         x_token, x_queries: with a token what X finds for these searches (separated by semicolons) is collected.
         x_posts_per_month: how many posts may be read in a calendar month; X charges for each.
         event_log_url: the live lane's log: by default a SQLite file of its own; `postgresql://…`, `kafka://host:9092`.
@@ -54,8 +55,6 @@ class Settings(BaseSettings):
             oldest is so old.
         stream_bite_messages: how many one tick of a sensor takes at most, as after a pause.
         raw_retention_days: how long it is kept what the sources answered, compressed, in `raw` below the lake's root.
-        backup_url: where the database and the lake are saved every day: a folder, on another disk, or `s3://bucket/prefix`.
-        backups_kept: how many of the newest backups stay there.
         backup_url: where the database and the lake are saved every day: a folder, on another disk, or `s3://bucket/prefix`.
         backups_kept: how many of the newest backups stay there.
         sentiment_models: who is asked what a text says, in this order, until one finds something in it; those that are
@@ -110,11 +109,10 @@ class Settings(BaseSettings):
     raw_retention_days: int = Field(default=90, ge=1)
     backup_url: str = ""
     backups_kept: int = Field(default=7, ge=1)
-    backup_url: str = ""
-    backups_kept: int = Field(default=7, ge=1)
 
     http_timeout_seconds: float = Field(default=20.0, gt=0)
     http_attempts: int = Field(default=5, ge=1)
+    source_breaker: bool = True
 
     event_log_url: str = ""
     event_log_partitions: int = Field(default=2, ge=1, le=1000)

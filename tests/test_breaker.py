@@ -59,3 +59,28 @@ def test_only_failures_in_a_row_open_a_circuit() -> None:
         circuit.failed()
         circuit.worked()
     assert circuit.state is State.CLOSED
+
+
+def test_a_rest_that_was_asked_for_opens_it_at_once_and_the_next_failure_again() -> None:
+    circuit = Circuit(opens_at=5, open_seconds=0.05)
+    assert circuit.failed(0.05)
+    assert 0.0 < circuit.rests <= 0.05
+    assert not circuit.admits()
+    time.sleep(0.06)
+    assert circuit.rests == 0.0
+    assert circuit.admits()
+    assert not circuit.failed()
+    assert circuit.state is State.OPEN
+    time.sleep(0.06)
+    assert circuit.admits()
+    circuit.worked()
+    assert circuit.state is State.CLOSED
+
+
+def test_a_trial_that_came_to_nothing_lets_the_next_one_try() -> None:
+    circuit = Circuit(opens_at=1, open_seconds=60)
+    circuit.open_for(0.0)
+    assert circuit.admits()
+    assert not circuit.admits()
+    circuit.abandoned()
+    assert circuit.admits()

@@ -47,7 +47,8 @@ def ask_command(
 
     if name not in SOURCES:
         raise BitPredictError(f"source {name!r} is unknown; choose one of {', '.join(SOURCES)}")
-    found = SOURCES[name].ask(load_settings())
+    # Who asks by hand wants to know how it is now.
+    found = SOURCES[name].ask(load_settings().model_copy(update={"source_breaker": False}))
     typer.echo(to_json([asdict(found)]) if as_json else f"{found.check}: {found.status.value}, {found.detail}")
     if found.status is Status.FAIL:
         raise typer.Exit(1)

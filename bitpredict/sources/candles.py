@@ -21,6 +21,7 @@ from bitpredict.observability import SOURCE_REJECTED_ROWS
 from bitpredict.settings import Settings
 from bitpredict.sources.binance import BinanceRest
 from bitpredict.sources.binance_archive import BinanceArchive
+from bitpredict.sources.circuits import Circuits
 from bitpredict.sources.downloads import Downloads
 from bitpredict.sources.http import HttpClient
 from bitpredict.sources.simulated import Simulator
@@ -151,7 +152,13 @@ def choose_source(settings: Settings) -> CandleSource:
 
 
 def _client(settings: Settings, source: str, interval: float) -> HttpClient:
-    return HttpClient(source, timeout=settings.http_timeout_seconds, attempts=settings.http_attempts, interval=interval)
+    return HttpClient(
+        source,
+        timeout=settings.http_timeout_seconds,
+        attempts=settings.http_attempts,
+        interval=interval,
+        circuits=Circuits.from_settings(source, settings),
+    )
 
 
 def collect(

@@ -17,6 +17,7 @@ import pandas as pd
 from bitpredict.errors import BadSourceDataError, RateLimitedError, SourceError, SourceUnavailableError
 from bitpredict.observability import SOURCE_REJECTED_ROWS
 from bitpredict.settings import Settings
+from bitpredict.sources.circuits import Circuits
 from bitpredict.sources.coingecko_quotes import chart, current, table
 from bitpredict.sources.http import Asks, HttpClient, Reply
 from bitpredict.storage.raw import Keep
@@ -85,6 +86,7 @@ class CoinGecko:
             settings.coingecko,
             HttpClient(
                 SOURCE,
+                circuits=Circuits.from_settings(SOURCE, settings),
                 timeout=settings.http_timeout_seconds,
                 attempts=settings.http_attempts,
                 interval=_INTERVALS[settings.coingecko_plan],

@@ -26,8 +26,9 @@ from bitpredict.market.symbols import base_currency
 from bitpredict.market.time import DAY, MINUTE, days, floor_minute, utc
 from bitpredict.observability import SOURCE_REJECTED_ROWS
 from bitpredict.settings import Settings
+from bitpredict.sources.circuits import Circuits
 from bitpredict.sources.cryptocompare_minutes import Page, decoded, nonsense, over_limits, page
-from bitpredict.sources.http import HttpClient
+from bitpredict.sources.http import Asks, HttpClient
 from bitpredict.storage.raw import Keep
 
 SOURCE = "cryptocompare"
@@ -61,9 +62,7 @@ class CryptoCompare:
     name = SOURCE
     workers = 1
 
-    def __init__(
-        self, base_url: str, http: HttpClient, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
-    ) -> None:
+    def __init__(self, base_url: str, http: Asks, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._url = f"{base_url.rstrip('/')}/data/v2/histominute"
         self._http = http
         self._now = now
@@ -82,6 +81,7 @@ class CryptoCompare:
             settings.cryptocompare,
             HttpClient(
                 SOURCE,
+                circuits=Circuits.from_settings(SOURCE, settings),
                 timeout=settings.http_timeout_seconds,
                 attempts=settings.http_attempts,
                 interval=_INTERVAL,

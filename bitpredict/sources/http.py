@@ -16,6 +16,7 @@ import urllib3
 
 from bitpredict.errors import BadSourceDataError, RateLimitedError, SourceUnavailableError
 from bitpredict.observability import SOURCE_ERRORS, SOURCE_REQUESTS, SOURCE_RETRIES
+from bitpredict.sources.circuits import Circuits
 from bitpredict.sources.connections import Deadline, WatchedAdapter
 from bitpredict.storage.raw import Keep
 
@@ -58,6 +59,8 @@ class Asks(Protocol):
         max_bytes: int = LARGEST_BODY,
     ) -> Reply: ...
 
+    def hold(self, url: str, seconds: float) -> None: ...
+
 
 class _AskAgainError(Exception):
     """This attempt failed, another may not."""
@@ -82,6 +85,7 @@ class HttpClient:
         redirects: how many are followed.
         public_only: connect to public addresses alone, whatever names and redirects say. Proxies of the environment
             are then not used, since they would connect for us.
+        circuits: hosts that fail again and again are left alone for a while; without it they are always asked.
         keep: hears of every whole answer to `get` with the address that was asked (`storage.raw.RawStore.keeper`).
     """
 
@@ -100,9 +104,11 @@ class HttpClient:
         headers: Mapping[str, str] | None = None,
         redirects: int = 5,
         public_only: bool = False,
+        circuits: Circuits | None = None,
         keep: Keep | None = None,
     ) -> None:
         self._source = source
+        self._circuits = circuits
         self._keep = keep
         self._timeout = timeout
         self._deadline = deadline
@@ -132,7 +138,8 @@ class HttpClient:
 
         Raises:
             RateLimitedError: the source asked for a longer pause than `longest_pause`, or banned this address (418).
-            SourceUnavailableError: it could not be reached, failed in every attempt, refused, or redirects too often.
+            SourceUnavailableError: it could not be reached, failed in every attempt, refused, redirects too often, or
+                is left alone after many failures.
             BadSourceDataError: the answer is larger than `max_bytes`.
         """
         whole_url = f"{url}?{urlencode(params)}" if params else url
@@ -151,15 +158,31 @@ class HttpClient:
         self._pace.hold(_host(url), seconds)
 
     def _ask(self, method: str, url: str, headers: Mapping[str, str], max_bytes: int) -> Reply:
+        if self._circuits is None:
+            return self._try(method, url, headers, max_bytes, self._attempts)
+        host = _host(url)
+        attempts = 1 if self._circuits.admit(host) else self._attempts
         try:
-            for attempt in stamina.retry_context(_AskAgainError, attempts=self._attempts, timeout=None, **self._waits):
+            reply = self._try(method, url, headers, max_bytes, attempts)
+        except SourceUnavailableError as error:
+            self._circuits.failed(host, str(error), error.seconds if isinstance(error, RateLimitedError) else None)
+            raise
+        except BaseException:
+            self._circuits.gave_up(host)
+            raise
+        self._circuits.worked(host)
+        return reply
+
+    def _try(self, method: str, url: str, headers: Mapping[str, str], max_bytes: int, attempts: int) -> Reply:
+        try:
+            for attempt in stamina.retry_context(_AskAgainError, attempts=attempts, timeout=None, **self._waits):
                 with attempt:
                     if attempt.num > 1:
                         SOURCE_RETRIES.labels(self._source).inc()
                     return self._attempt(method, url, headers, max_bytes)
         except _AskAgainError as error:
             kind = RateLimitedError if error.reason == "rate limit" else SourceUnavailableError
-            raise kind(f"{url}: {error} ({self._attempts} attempts); try again later") from error
+            raise kind(f"{url}: {error} ({attempts} attempts); try again later") from error
         raise AssertionError("the loop returns or raises")
 
     def _attempt(self, method: str, url: str, headers: Mapping[str, str], max_bytes: int) -> Reply:
@@ -215,7 +238,7 @@ class HttpClient:
         if status == requests.codes.im_a_teapot:
             self._count("ban")
             raise RateLimitedError(
-                f"{url}: banned (418) for {_seconds(wait)}, because limits were ignored; wait that long"
+                f"{url}: banned (418) for {_seconds(wait)}, because limits were ignored; wait that long", wait
             )
         if status == requests.codes.too_many_requests:
             self._hold_back(url, wait)
@@ -252,7 +275,8 @@ class HttpClient:
             self._count("rate limit")
             raise RateLimitedError(
                 f"{url}: asked to wait {wait:g} s, which is longer than one call may ({self._longest_pause:g} s); "
-                "try again after that"
+                "try again after that",
+                wait,
             )
         self.hold(url, wait)
 

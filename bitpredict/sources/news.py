@@ -14,6 +14,7 @@ from sqlalchemy import Engine
 from bitpredict.errors import BadSourceDataError, SourceError
 from bitpredict.observability import SOURCE_REJECTED_ROWS
 from bitpredict.settings import Settings
+from bitpredict.sources.circuits import Circuits
 from bitpredict.sources.feed_addresses import FeedAddress
 from bitpredict.sources.feeds import LARGEST_FEED, Article, Feed, parse_feed
 from bitpredict.sources.http import Asks, HttpClient
@@ -91,6 +92,7 @@ def news_client(settings: Settings, keep: Keep | None = None) -> HttpClient:
     timeout = min(settings.http_timeout_seconds, 10.0)
     return HttpClient(
         SOURCE,
+        circuits=Circuits.from_settings(SOURCE, settings),
         timeout=timeout,
         deadline=2 * timeout,
         attempts=min(settings.http_attempts, 2),

@@ -18,6 +18,7 @@ from requests.adapters import BaseAdapter
 
 from bitpredict.errors import BadSourceDataError, SourceError, SourceUnavailableError
 from bitpredict.settings import Settings
+from bitpredict.sources.circuits import Circuits
 from bitpredict.sources.feeds import CLOCK_TOLERANCE, OLDEST
 from bitpredict.sources.http import Asks, HttpClient
 from bitpredict.text.cleaning import clean_text
@@ -99,6 +100,7 @@ class XSearch:
             settings.x_url,
             HttpClient(
                 SOURCE,
+                circuits=Circuits.from_settings(SOURCE, settings),
                 timeout=settings.http_timeout_seconds,
                 attempts=min(settings.http_attempts, 3),
                 headers={"Authorization": f"Bearer {token}"},
