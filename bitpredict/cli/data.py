@@ -81,9 +81,11 @@ def restore_command(
 
 @_data.command("rebuild")
 def rebuild_command(
-    asset: Annotated[str, typer.Argument(help="coin_markets or crypto_news.", show_default=False)],
-    first: Annotated[date, day_option("--from", help_="First UTC day of receipt.")],
-    last: Annotated[date, day_option("--to", help_="Last UTC day of receipt, included; it must be over.")],
+    asset: Annotated[
+        str, typer.Argument(help="coin_markets, crypto_news or cryptocompare_candles.", show_default=False)
+    ],
+    first: Annotated[date, day_option("--from", help_="First UTC day: of receipt; of the minutes for candles.")],
+    last: Annotated[date, day_option("--to", help_="Last UTC day, included; it must be over.")],
 ) -> None:
     """Make an asset's past days again from what its sources answered then; nobody is asked, and what is there stays."""
     from bitpredict.errors import BitPredictError
@@ -91,16 +93,22 @@ def rebuild_command(
     from bitpredict.settings import load_settings
     from bitpredict.sources.feed_addresses import FEEDS_FILE, read_feed_addresses
     from bitpredict.sources.rebuilding import past_days, rebuild_news, rebuild_quotes
+    from bitpredict.sources.rebuilding_minutes import rebuild_minutes
     from bitpredict.storage.database import connect
+    from bitpredict.storage.lake import Lake
     from bitpredict.storage.raw import RawStore
 
-    if asset not in ("coin_markets", "crypto_news"):
-        raise BitPredictError(f"{asset!r} cannot be made again from raw; choose coin_markets or crypto_news")
+    if asset not in ("coin_markets", "crypto_news", "cryptocompare_candles"):
+        raise BitPredictError(
+            f"{asset!r} cannot be made again from raw; choose coin_markets, crypto_news or cryptocompare_candles"
+        )
     settings, days = load_settings(), past_days(first, last)
     raw, engine = RawStore.from_settings(settings), connect(settings)
     try:
         if asset == "coin_markets":
             made = rebuild_quotes(engine, raw, read_coins(settings.coins_file), days)
+        elif asset == "cryptocompare_candles":
+            made = rebuild_minutes(Lake.from_settings(settings), raw, days)
         else:
             made = rebuild_news(engine, raw, read_feed_addresses(settings.feeds_file or FEEDS_FILE), days)
     finally:

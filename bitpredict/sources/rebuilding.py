@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from sqlalchemy import Engine
 
-from bitpredict.errors import BitPredictError, SourceError
+from bitpredict.errors import BitPredictError, SourceError, SourceUnavailableError
 from bitpredict.market.coins import Coin
 from bitpredict.market.time import DAY, EPOCH
 from bitpredict.sources import coingecko, news
@@ -43,7 +43,18 @@ class Rebuilt:
     left_out: Mapping[str, int]
 
 
-class _Recorded:
+class Tally:
+    """Counts on the way to a `Rebuilt`."""
+
+    def __init__(self) -> None:
+        self.answers = self.rows = self.inserted = 0
+        self.left_out: Counter[str] = Counter()
+
+    def result(self) -> Rebuilt:
+        return Rebuilt(self.answers, self.rows, self.inserted, dict(sorted((+self.left_out).items())))
+
+
+class Recorded:
     """Gives what was received, one answer a question, where a client would ask."""
 
     def __init__(self, answers: Iterable[RawAnswer]) -> None:
@@ -58,8 +69,13 @@ class _Recorded:
         last_modified: str = "",  # noqa: ARG002
         max_bytes: int = LARGEST_BODY,  # noqa: ARG002
     ) -> Reply:
-        answer = next(self._answers)
+        answer = next(self._answers, None)
+        if answer is None:
+            raise SourceUnavailableError("this question was not answered at the time")
         return Reply(answer.status, {"Content-Type": answer.content_type}, answer.body, answer.received_at, answer.url)
+
+    def hold(self, url: str, seconds: float) -> None:
+        """Nobody waits for what was answered long ago."""
 
 
 def past_days(first: date, last: date, now: datetime | None = None) -> list[date]:
@@ -83,11 +99,11 @@ def rebuild_quotes(engine: Engine, raw: RawStore, coins: Sequence[Coin], days: I
     Raises:
         StorageError: the raw store or the database cannot be used.
     """
-    told = _Tally()
+    told = Tally()
     seen = read_coins_seen(engine).to_dict("records")
     names = {row["coin_id"]: Coin(row["coin_id"], row["symbol"], row["name"]) for row in seen}
     names |= {coin.coin_id: coin for coin in coins}
-    for answers in _rounds(raw, coingecko.SOURCE, days, told):
+    for answers in rounds_of(raw, coingecko.SOURCE, days, told):
         current = [answer for answer in answers if urlsplit(answer.asked).path.endswith(_MARKETS)]
         try:
             if current:
@@ -109,14 +125,14 @@ def rebuild_news(engine: Engine, raw: RawStore, addresses: Sequence[FeedAddress]
     Raises:
         StorageError: the raw store or the database cannot be used.
     """
-    told = _Tally()
+    told = Tally()
     listed = {without_keys(address.address) for address in addresses}
-    for answers in _rounds(raw, news.SOURCE, days, told):
+    for answers in rounds_of(raw, news.SOURCE, days, told):
         by_address = {answer.asked: answer for answer in answers}
         told.left_out["feed is not in the list"] += len(by_address.keys() - listed)
         round_ = answers[0].round
         visits = tuple(
-            news.visit(_Recorded([by_address[asked]]), address, None, round_)
+            news.visit(Recorded([by_address[asked]]), address, None, round_)
             for address in addresses
             if (asked := without_keys(address.address)) in by_address
         )
@@ -128,16 +144,7 @@ def rebuild_news(engine: Engine, raw: RawStore, addresses: Sequence[FeedAddress]
     return told.result()
 
 
-class _Tally:
-    def __init__(self) -> None:
-        self.answers = self.rows = self.inserted = 0
-        self.left_out: Counter[str] = Counter()
-
-    def result(self) -> Rebuilt:
-        return Rebuilt(self.answers, self.rows, self.inserted, dict(sorted((+self.left_out).items())))
-
-
-def _rounds(raw: RawStore, source: str, days: Iterable[date], told: _Tally) -> Iterator[list[RawAnswer]]:
+def rounds_of(raw: RawStore, source: str, days: Iterable[date], told: Tally) -> Iterator[list[RawAnswer]]:
     """The answers of each run that asked, in the order in which they came."""
 
     def good() -> Iterator[RawAnswer]:
@@ -153,9 +160,9 @@ def _rounds(raw: RawStore, source: str, days: Iterable[date], told: _Tally) -> I
         yield list(answers)
 
 
-def _write_current(engine: Engine, answers: list[RawAnswer], names: Mapping[str, Coin], told: _Tally) -> None:
+def _write_current(engine: Engine, answers: list[RawAnswer], names: Mapping[str, Coin], told: Tally) -> None:
     asked = [coin for answer in answers for coin in parse_qs(urlsplit(answer.asked).query)["ids"][0].split(",")]
-    quotes = CoinGecko("", _Recorded(answers)).markets(asked).quotes
+    quotes = CoinGecko("", Recorded(answers)).markets(asked).quotes
     known = quotes[quotes["coin_id"].isin(list(names))]
     told.left_out["coin is not in the list"] += len(quotes) - len(known)
     written = write_quotes(engine, names.values(), known, source=coingecko.SOURCE, provenance=OBSERVED)
@@ -163,10 +170,10 @@ def _write_current(engine: Engine, answers: list[RawAnswer], names: Mapping[str,
     told.inserted += written.inserted
 
 
-def _write_chart(engine: Engine, answer: RawAnswer, told: _Tally) -> None:
+def _write_chart(engine: Engine, answer: RawAnswer, told: Tally) -> None:
     parts = urlsplit(answer.asked)
     coin = unquote(parts.path.removesuffix(_CHART).rpartition("/")[2])
     start, end = (EPOCH + timedelta(seconds=int(parse_qs(parts.query)[name][0])) for name in ("from", "to"))
-    quotes = CoinGecko("", _Recorded([answer])).history(coin, start, end).quotes
+    quotes = CoinGecko("", Recorded([answer])).history(coin, start, end).quotes
     told.rows += len(quotes)
     told.inserted += write_history(engine, quotes, source=coingecko.SOURCE).inserted

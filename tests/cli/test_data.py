@@ -53,7 +53,10 @@ def test_a_version_is_restored_and_gone_back_from(run, two_versions):
         (["versions", "price_features"], "no rows of price_features"),
         (["restore", "candles", "7"], "has no version 7"),
         (["diff", "candles", "0", "7"], "has no version 7"),
-        (["rebuild", "candles", "--from", "2024-01-01", "--to", "2024-01-02"], "choose coin_markets or crypto_news"),
+        (
+            ["rebuild", "candles", "--from", "2024-01-01", "--to", "2024-01-02"],
+            "choose coin_markets, crypto_news or cryptocompare_candles",
+        ),
         (["rebuild", "coin_markets", "--from", "2024-01-01", "--to", "2999-01-02"], "name past days"),
         (["rebuild", "crypto_news", "--from", "2024-01-01", "--to", "2024-01-02"], "nothing is kept"),
     ],
