@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, inspect, text
+from sqlalchemy import inspect, text
 
 from bitpredict.errors import BitPredictError, SettingsError, StorageError
 from bitpredict.market.coins import Coin
@@ -122,6 +122,26 @@ def test_a_restore_over_newer_rows_brings_the_saved_ones_back(saved):
     gone_by = lake.version(CANDLES)
     assert gone_by is not None
     assert lake.read(CANDLES, version=gone_by - 1).to_pydict() == newer["candles"], "and can be gone back from"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("place", ["folder"], indirect=True)
+def test_a_lake_on_s3_is_saved_and_restored(place, s3_lake, s3_server, settings, monkeypatch):
+    connect(settings).dispose()
+    put(settings, 1.0, 1.0)
+    before, made = everything(settings), make_backup(settings, NOW)
+    assert {path.split("/")[1] for path in made.files if "/" in path} == {"candles", "binance_candles"}
+    put(settings, 2.0, 2.0, NOW + timedelta(minutes=5))
+    restore_backup(settings, backup_store(settings), made)
+    assert everything(settings) == before
+
+    monkeypatch.setenv("BITPREDICT_LAKE_URL", f"s3://{s3_server.bucket()}/empty")
+    elsewhere = Settings()
+    assert everything(elsewhere)["candles"] != before["candles"]
+    restore_backup(elsewhere, backup_store(elsewhere), made)
+    assert everything(elsewhere) == before
+    assert settings.lake == s3_lake
+    assert place
 
 
 def test_a_table_that_the_backup_lacks_is_emptied(place, settings):
@@ -280,8 +300,12 @@ def test_a_servers_database_is_saved_and_restored_with_its_own_programs(place, s
 
     restore_backup(settings, store, found)
     assert everything(settings) == before
-    assert "theirs" in inspect(_fresh(settings)).get_table_names(), "others' tables are left alone"
+    assert "theirs" in inspect(open_database(settings)).get_table_names(), "others' tables are left alone"
 
-
-def _fresh(settings: Settings) -> Engine:
-    return open_database(settings)
+    with engine.begin() as connection:
+        connection.execute(text("DROP TABLE bitpredict_version"))
+        metadata.drop_all(connection)
+    shutil.rmtree(settings.lake)
+    assert what_is_there(settings) == []
+    restore_backup(settings, store, found)
+    assert everything(settings) == before
