@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from types import FrameType
 from typing import NoReturn
 
@@ -21,7 +21,8 @@ from dagster._utils.interrupts import check_captured_interrupt
 from sqlalchemy.exc import DBAPIError
 
 from bitpredict.errors import BitPredictError
-from bitpredict.settings import SAMPLE_END, SAMPLE_START
+from bitpredict.market.time import DAY
+from bitpredict.settings import SAMPLE_END
 from bitpredict_assets.definitions import defs
 from bitpredict_assets.partitions import daily, monthly
 
@@ -47,9 +48,9 @@ class Stage:
 INVENTED_WORLD = (
     Stage("markets"),
     Stage("news"),
-    Stage("sentiment", f"{SAMPLE_START}", f"{SAMPLE_END - timedelta(days=1)}"),
+    Stage("sentiment", f"{SAMPLE_END - 2 * DAY}", f"{SAMPLE_END - DAY}"),
 )
-"""What the sample has beside its candles."""
+"""What the sample has beside its candles, of its last two days."""
 
 
 def stages(first: date, last: date) -> list[Stage]:

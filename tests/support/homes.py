@@ -16,6 +16,8 @@ LAKE_TABLES = ("binance_candles", "candles", "price_features", "feature_table")
 DATABASE_TABLES = (*("data_gaps", "model_evaluations", "champions", "forecasts", "forecast_outcomes", "scorecard"),)
 INVENTED_TABLES = ("crypto_assets", "price_data_real", "crypto_news", "news_feeds", "article_sentiment")
 """What `bitpredict demo` fills beside them, and a backfill leaves empty."""
+INVENTED_LAKE_TABLES = ("market_breadth", "hourly_sentiment")
+_ORDER = ("symbol", "open_time", "origin", "hour", "source", "coin")
 
 STAMPS = frozenset(
     {"first_seen", "evaluated_at", "decided_at", "written_at", "scored_at", "updated_at", "input"},
@@ -37,8 +39,7 @@ class Home:
         if not (folder / "_delta_log" / f"{0:020}.json").exists():
             return pa.table({})
         rows = DeltaTable(str(folder)).to_pyarrow_table()
-        time = "open_time" if "open_time" in rows.column_names else "origin"
-        return rows.sort_by([("symbol", "ascending"), (time, "ascending")]).combine_chunks()
+        return rows.sort_by([(name, "ascending") for name in _ORDER if name in rows.column_names]).combine_chunks()
 
     def days(self, table: str) -> list[str]:
         """The days that hold rows."""
@@ -72,7 +73,7 @@ class Home:
         return dict(self._everything(stamps))
 
     def _everything(self, stamps: bool) -> Iterator[tuple[str, object]]:
-        yield from ((table, self.lake(table)) for table in LAKE_TABLES)
+        yield from ((table, self.lake(table)) for table in (*LAKE_TABLES, *INVENTED_LAKE_TABLES))
         yield from ((table, self.database(table, stamps=stamps)) for table in (*DATABASE_TABLES, *INVENTED_TABLES))
         yield "model store", self.versions()
         yield "MLflow", self.registered()
