@@ -1,13 +1,13 @@
 """The forecast ledger: what was forecast, written once and never changed, and what came of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
 import pandas as pd
-from sqlalchemy import ColumnElement, Engine, and_, case, func, or_
+from sqlalchemy import ColumnElement, Connection, Engine, and_, case, false, func, or_
 from sqlalchemy import select as sql_select
 
 from bitpredict.storage.database import reading, undeterred, writing
@@ -118,25 +118,32 @@ def ledger_faults(engine: Engine, start: datetime, end: datetime) -> dict[str, i
 def latest_forecasts(engine: Engine) -> pd.DataFrame:
     """Of each symbol and horizon the newest forecast that was served (variant champion)."""
     table = forecasts.c
-    newest = (
-        sql_select(table.symbol, table.horizon, func.max(table.origin).label("origin"))
-        .where(table.variant == "champion")
-        .group_by(table.symbol, table.horizon)
-        .subquery()
-    )
-    query = (
-        select(forecasts.columns, engine.dialect)
-        .join_from(
-            forecasts,
-            newest,
-            and_(table.symbol == newest.c.symbol, table.horizon == newest.c.horizon, table.origin == newest.c.origin),
-        )
-        .where(table.variant == "champion")
-    )
-    order = [table.symbol, table.horizon, table.written_at, table.forecast_id]
+    served = table.variant == "champion"
     with reading(engine) as connection:
+        newest = []
+        for symbol, horizon in _pairs(connection):
+            these = and_(table.symbol == symbol, table.horizon == horizon, served)
+            newest.append(and_(these, table.origin == _first(connection, func.max(table.origin), these)))
+        query = select(forecasts.columns, engine.dialect).where(or_(false(), *newest))
+        order = [table.symbol, table.horizon, table.written_at, table.forecast_id]
         found = fetch(connection, query, list(forecasts.columns), order)
     return found.drop_duplicates(["symbol", "horizon"], keep="last", ignore_index=True)
+
+
+def _pairs(connection: Connection) -> Iterator[tuple[str, str]]:
+    """Every symbol and horizon of the ledger, each by a look into the index: DISTINCT would read all of it."""
+    symbol_of, horizon_of = forecasts.c.symbol, forecasts.c.horizon
+    symbol = _first(connection, func.min(symbol_of))
+    while symbol is not None:
+        horizon = _first(connection, func.min(horizon_of), symbol_of == symbol)
+        while horizon is not None:
+            yield symbol, horizon
+            horizon = _first(connection, func.min(horizon_of), symbol_of == symbol, horizon_of > horizon)
+        symbol = _first(connection, func.min(symbol_of), symbol_of > symbol)
+
+
+def _first(connection: Connection, least: ColumnElement[Any], *conditions: ColumnElement[bool]) -> Any:
+    return connection.execute(sql_select(least).where(*conditions)).scalar_one()
 
 
 @undeterred

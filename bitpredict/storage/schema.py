@@ -226,7 +226,7 @@ crypto_news = Table(
     Column("duplicate_of", String(32), comment="article of another feed that told the same before"),
     Column("provenance", String(40), nullable=False, comment="observed or simulated"),
     Index("ix_crypto_news_first_seen_at", "first_seen_at"),
-    Index("ix_crypto_news_entry", "source", "entry_id"),
+    Index("ix_crypto_news_entry_id", "entry_id"),
 )
 
 news_feeds = Table(

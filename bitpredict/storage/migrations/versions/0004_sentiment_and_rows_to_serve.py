@@ -58,9 +58,14 @@ def upgrade() -> None:
         sa.Column("written_at", instant, nullable=False),
         sa.PrimaryKeyConstraint("symbol", name=op.f("pk_ml_features_materialized")),
     )
+    # Entries are looked for by their id alone.
+    op.create_index("ix_crypto_news_entry_id", "crypto_news", ["entry_id"])
+    op.drop_index("ix_crypto_news_entry", "crypto_news")
 
 
 def downgrade() -> None:
+    op.create_index("ix_crypto_news_entry", "crypto_news", ["source", "entry_id"])
+    op.drop_index("ix_crypto_news_entry_id", "crypto_news")
     op.drop_table("ml_features_materialized")
     op.drop_table("article_sentiment")
     op.drop_table("tweets")
