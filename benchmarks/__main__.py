@@ -18,6 +18,7 @@ NAMES = (
     "sentiment",
     "cache",
     "day",
+    "keeping",
     "stream_latency",
     "stream_throughput",
     "stream_replay",
