@@ -1,17 +1,21 @@
-"""The stores' side of `bitpredict doctor`: database, lake, archive, MLflow."""
+"""The stores' and sources' side of `bitpredict doctor`: database, lake, cache, archive, MLflow, outside sources."""
 
 from collections.abc import Iterator
-from datetime import date
+from datetime import UTC, date, datetime
+from itertools import groupby
 from pathlib import Path
 
 from bitpredict.cli.checkup import masked
 from bitpredict.cli.finding import Finding, Status
+from bitpredict.cli.probes import SHOWN
 from bitpredict.cli.rows import LAKE_TABLES
 from bitpredict.cli.stores import database_file
-from bitpredict.errors import BitPredictError, SourceError
+from bitpredict.errors import BitPredictError, SettingsError, SourceError
 from bitpredict.market.time import DAY, utc
 from bitpredict.settings import Settings
+from bitpredict.sources.circuits import host_states
 from bitpredict.sources.http import HttpClient
+from bitpredict.storage.cache import open_cache
 from bitpredict.storage.contracts import Contract
 from bitpredict.storage.database import REVISIONS, open_database, schema_state
 from bitpredict.storage.lake import Lake
@@ -21,6 +25,11 @@ EVERYWHERE = {"binance_candles", "candles", "price_features", "feature_table"}
 """Tables that a lake has whatever else is collected."""
 
 UPGRADE = "run `bitpredict db upgrade`"
+LINE = 200
+"""Characters of a source's problem that are shown."""
+
+_PROBES = {"binance": "candles", "binance_archive": "candles"}
+"""Sources that `bitpredict sources test` knows by another name."""
 
 
 def database(settings: Settings) -> Finding:
@@ -105,6 +114,42 @@ def mlflow_store(settings: Settings) -> Finding:
     if settings.mlflow.startswith("sqlite:///") and not Path(settings.mlflow.removeprefix("sqlite:///")).exists():
         return Finding("mlflow", Status.OK, f"{where} does not exist yet; the first training makes it")
     return Finding("mlflow", Status.OK, where)
+
+
+def sources(settings: Settings) -> Iterator[Finding]:
+    """How the hosts of each outside source were the last time that they were asked."""
+    now = datetime.now(UTC)
+    for source, states in groupby(host_states(settings.home), key=lambda state: state.source):
+        hosts = list(states)
+        failing = [host for host in hosts if host.failures]
+        answered = max((host.last_success for host in hosts if host.last_success), default=None)
+        requests, errors = sum(host.requests for host in hosts), sum(host.errors for host in hosts)
+        detail = f"{len(hosts) - len(failing)} of {len(hosts)} hosts answer, last success "
+        detail += f"{answered:%Y-%m-%d %H:%M:%S} UTC" if answered else "never"
+        detail += f"; {requests:,} requests, {errors:,} failed"
+        for host in failing[:SHOWN]:
+            circuit = host.state(now).name.lower().replace("_", " ")
+            until = f" until {host.resting_until:%H:%M:%S} UTC" if host.resting_until and circuit == "open" else ""
+            problem = masked(host.problem)[:LINE]
+            detail += f"; {host.host} {circuit}{until}, {host.failures} failures in a row: {problem}"
+        if len(failing) > SHOWN:
+            detail += "; …"
+        remedy = f"look at it with `bitpredict sources test {_PROBES.get(source, source)}`" if failing else ""
+        yield Finding(f"source {source}", Status.WARN if failing else Status.OK, detail, remedy)
+
+
+def cache(settings: Settings) -> Finding:
+    """Whether Redis answers, if there is to be one."""
+    try:
+        opened = open_cache(settings)
+    except SettingsError as error:
+        return Finding("cache", Status.FAIL, str(error))
+    if not settings.redis_url:
+        return Finding("cache", Status.OK, f"{opened.where}; BITPREDICT_REDIS_URL makes it common to all")
+    if opened.usage("price") is None:
+        remedy = "start it or change BITPREDICT_REDIS_URL; until then pages are slower, and nothing is wrong"
+        return Finding("cache", Status.WARN, opened.where, remedy)
+    return Finding("cache", Status.OK, f"{opened.where} answers")
 
 
 def _answers(check: str, address: str, remedy: str) -> Finding:

@@ -104,9 +104,22 @@ def _ask_for_news(settings: Settings) -> Finding:
     return Finding("news", status if feeds else Status.FAIL, detail)
 
 
+def _ask_for_posts(settings: Settings) -> Finding:
+    from bitpredict.sources.x_search import XSearch
+
+    if not settings.x_token.get_secret_value():
+        return Finding("x", Status.WARN, "not asked: there is no BITPREDICT_X_TOKEN, and posts are not collected")
+    search = XSearch.from_settings(settings)
+    counts = [
+        f"{search.matching(query):,} posts of the last seven days match {query!r}" for query in settings.x_queries
+    ]
+    return Finding("x", Status.OK, "; ".join(counts))
+
+
 SOURCES: Mapping[str, Source] = {
     "candles": Source("one-minute candles of BITPREDICT_MARKET", _candle_address, _ask_for_candles),
     "cryptocompare": Source("the same minutes, to repair and compare", _second_address, _ask_the_second_source),
     "coingecko": Source("quotes of the coins of the list", lambda settings: settings.coingecko, _ask_for_quotes),
     "news": Source("articles of the feeds of the list", _feeds_address, _ask_for_news),
+    "x": Source("posts that the searches of the settings find", lambda settings: settings.x_url, _ask_for_posts),
 }

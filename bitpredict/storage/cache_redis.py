@@ -91,7 +91,7 @@ class RedisStore:
         self._where = where
         self._of = hashlib.sha256(database.encode()).hexdigest()[:12]
         self._circuit = Circuit(opens_at=1, open_seconds=REST)
-        self._away = False
+        self._away = self._said = False
         self._not_told: set[str] = set()
         self._lock = threading.Lock()
         self._look_script = self._client.register_script(_LOOK)
@@ -156,13 +156,14 @@ class RedisStore:
 
     def clear(self, space: Namespace) -> int:
         """See `cache.Store`."""
-        self.invalidate(space)
+        with self._lock:
+            self._not_told.add(space.name)
         try:
-            keys = self._keys(space)
-            names = [self._name(space, f"value:{key}") for key in keys]
-            order, counts = self._name(space, "order"), self._name(space, "counts")
-            deleted = self._ask(lambda: self._client.delete(*names)) if names else 0
-            self._ask(lambda: self._client.delete(order, counts))
+            self._tell(space, quiet=True)
+            names = [self._name(space, f"value:{key}") for key in self._keys(space)]
+            others = [self._name(space, name) for name in ("order", "counts")]
+            deleted = self._ask(lambda: self._client.delete(*names), quiet=True) if names else 0
+            self._ask(lambda: self._client.delete(*others), quiet=True)
             return int(deleted)
         except _AwayError:
             return 0
@@ -180,7 +181,7 @@ class RedisStore:
 
         try:
             keys = self._keys(space)
-            lengths, counts = self._ask(ask)
+            lengths, counts = self._ask(ask, quiet=True)
         except _AwayError:
             return None
         there = [length - GENERATION for length in lengths if length]
@@ -224,16 +225,16 @@ class RedisStore:
 
     def _keys(self, space: Namespace) -> list[str]:
         order = self._name(space, "order")
-        return [key.decode() for key in self._ask(lambda: self._client.zrange(order, 0, -1))]
+        return [key.decode() for key in self._ask(lambda: self._client.zrange(order, 0, -1), quiet=True)]
 
-    def _tell(self, space: Namespace) -> None:
+    def _tell(self, space: Namespace, *, quiet: bool = False) -> None:
         generation = self._name(space, "generation")
-        self._ask(lambda: self._client.set(generation, uuid4().hex))
+        self._ask(lambda: self._client.set(generation, uuid4().hex), quiet=quiet)
         with self._lock:
             self._not_told.discard(space.name)
 
-    def _ask(self, ask: Callable[[], T]) -> T:
-        """Raises _AwayError, counted; logged when it begins and when it ends."""
+    def _ask(self, ask: Callable[[], T], *, quiet: bool = False) -> T:
+        """Raises _AwayError, counted; logged when it begins and when it ends, unless the caller tells it himself."""
         if not self._circuit.admits():
             CACHE_AWAY.inc()
             raise _AwayError
@@ -242,13 +243,15 @@ class RedisStore:
         except redis.RedisError as error:
             CACHE_AWAY.inc()
             self._circuit.failed()
-            if not self._away:
-                self._away = True
+            self._away = True
+            if not self._said and not quiet:
+                self._said = True
                 _log.warning("Redis is away: reads go to the database", redis=self._where, problem=str(error))
             raise _AwayError from error
         self._circuit.worked()
-        if self._away:
-            self._away = False
+        self._away = False
+        if self._said:
+            self._said = False
             _log.info("Redis is back", redis=self._where)
         return answer
 

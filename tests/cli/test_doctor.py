@@ -8,6 +8,7 @@ import pytest
 from bitpredict.cli import checkup
 from bitpredict.cli.checkup import masked
 from bitpredict.settings import Settings
+from bitpredict.sources.circuits import OPENS_AT, Circuits
 from tests.support.archive_server import Answer, serve
 
 
@@ -163,3 +164,32 @@ def test_a_part_that_is_not_installed_says_how_to_get_it(run, monkeypatch):
     assert found["dashboard"]["status"] == "warn"
     assert found["dashboard"]["remedy"] == "pip install 'bitpredict[dashboard]'"
     assert found["orchestrator"]["status"] == "ok"
+
+
+@pytest.mark.usefixtures("filled")
+def test_every_source_is_shown_as_it_was_lately(run, settings):
+    coingecko, news = Circuits("coingecko", settings.home), Circuits("news", settings.home)
+    coingecko.worked("api.coingecko.com")
+    for host in ("a.com", "b.com"):
+        news.worked(host)
+    for _ in range(OPENS_AT):
+        news.failed("b.com", "http://me:secret@b.com/rss: the server failed (500)")
+    found = findings(run)
+    good, bad = found["source coingecko"], found["source news"]
+    assert (good["status"], good["remedy"]) == ("ok", "")
+    assert good["detail"].startswith("1 of 1 hosts answer, last success 20")
+    assert good["detail"].endswith(" UTC; 1 requests, 0 failed")
+    assert (bad["status"], bad["remedy"]) == ("warn", "look at it with `bitpredict sources test news`")
+    assert bad["detail"].startswith("1 of 2 hosts answer")
+    assert "7 requests, 5 failed; b.com open until " in bad["detail"]
+    assert bad["detail"].endswith("5 failures in a row: http://me:***@b.com/rss: the server failed (500)")
+
+
+def test_a_redis_that_is_away_is_a_warning(run, monkeypatch):
+    assert "in this process" in findings(run)["cache"]["detail"]
+    monkeypatch.setenv("BITPREDICT_REDIS_URL", "redis://:secret@127.0.0.1:9/0")
+    found = findings(run)
+    assert (found["cache"]["status"], found["cache"]["detail"]) == ("warn", "Redis at 127.0.0.1:9/0, which is away")
+    assert found["BITPREDICT_REDIS_URL"]["detail"] == "redis://:***@127.0.0.1:9/0 (environment)"
+    monkeypatch.setenv("BITPREDICT_REDIS_URL", "nonsense")
+    assert findings(run, code=1)["cache"]["status"] == "fail"

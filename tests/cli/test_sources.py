@@ -8,9 +8,11 @@ from datetime import UTC, datetime
 import pytest
 
 from bitpredict.market.coins import read_coins
+from bitpredict.sources.circuits import Circuits
 from tests.support.archive_server import Answer, ArchiveServer, serve
 from tests.support.cryptocompare import ROUTE as MINUTES
 from tests.support.cryptocompare import market
+from tests.support.x_server import XServer, post
 
 ROUTE = "/api/v3/coins/markets"
 
@@ -38,7 +40,7 @@ def test_the_list_names_every_source_and_hides_passwords(run, monkeypatch):
     shown = run("sources", "list").stdout
     assert "candles" in shown
     rows = {row["source"]: row for row in json.loads(run("sources", "list", "--json").stdout)}
-    assert set(rows) == {"candles", "cryptocompare", "coingecko", "news"}
+    assert set(rows) == {"candles", "cryptocompare", "coingecko", "news", "x"}
     assert rows["cryptocompare"]["address"].startswith("not asked: neither BITPREDICT_CRYPTOCOMPARE_KEY nor ")
     assert rows["candles"]["address"].endswith("sample")
     assert rows["coingecko"]["address"] == "http://me:***@mirror"
@@ -142,3 +144,23 @@ def test_a_question_says_how_many_feeds_answered(run, tmp_path, monkeypatch, ans
     assert result.exit_code == code
     assert result.stdout.startswith(f"news: {says}")
     assert not (tmp_path / "home").exists()
+
+
+def test_posts_are_counted_and_none_is_read(run, monkeypatch):
+    assert run("sources", "test", "x").stdout.startswith("x: warn, not asked: there is no BITPREDICT_X_TOKEN")
+    with serve() as server:
+        x = XServer(server, [post(datetime.now(UTC))] * 3)
+        monkeypatch.setenv("BITPREDICT_X_URL", server.url)
+        monkeypatch.setenv("BITPREDICT_X_TOKEN", "secret")
+        monkeypatch.setenv("BITPREDICT_X_QUERIES", "bitcoin")
+        result = run("sources", "test", "x")
+    assert result.stdout == "x: ok, 3 posts of the last seven days match 'bitcoin'\n"
+    assert x.cost == 0
+
+
+def test_who_asks_by_hand_is_not_held_off_by_earlier_failures(run, coingecko, settings):
+    settings.home.mkdir()
+    circuits = Circuits("coingecko", settings.home)
+    circuits.failed(coingecko.url.removeprefix("http://"), "down", pause=600.0)
+    coingecko.scripts[ROUTE] = [quotes()]
+    assert run("sources", "test", "coingecko").exit_code == 0
