@@ -64,6 +64,17 @@ class _Quotes:
     provenance: npt.NDArray[np.int8]
 
 
+@dataclass(frozen=True, eq=False)
+class _Series:
+    """(n,) quotes of the coin that is at `place` in the list, in any order."""
+
+    place: int
+    observed_at: Instants
+    known_at: Instants
+    price: Floats
+    provenance: npt.NDArray[np.int8]
+
+
 def market_breadth(quotes: pd.DataFrame, coins: Sequence[str], start: datetime, end: datetime) -> pa.Table:
     """Breadth at every full five minutes of [start, end), as `MARKET_BREADTH`; an origin at which no coin has both
     quotes has no row.
@@ -82,7 +93,8 @@ def market_breadth(quotes: pd.DataFrame, coins: Sequence[str], start: datetime, 
     step = ORIGIN_STEP // MICROSECOND
     first, last = (-(-((moment - EPOCH) // MICROSECOND) // step) * step for moment in (start, end))
     origins = np.arange(first, last, step, dtype=np.int64)
-    now, hour, day = (_quotes(quotes, coins, origins, ago) for ago in (timedelta(0), HOUR, DAY))
+    series = _by_coin(quotes, coins)
+    now, hour, day = (_quotes(series, len(coins), origins, ago) for ago in (timedelta(0), HOUR, DAY))
     both, whole = ~np.isnan(now.price) & ~np.isnan(hour.price), ~np.isnan(now.price) & ~np.isnan(day.price)
     used = [(now, both | whole), (hour, both), (day, whole)]
     returns = log_of(now.price) - log_of(hour.price)
@@ -102,22 +114,33 @@ def market_breadth(quotes: pd.DataFrame, coins: Sequence[str], start: datetime, 
     return MARKET_BREADTH.conform(pa.table(arrays, schema=schema))
 
 
-def _quotes(quotes: pd.DataFrame, coins: Sequence[str], origins: Instants, ago: timedelta) -> _Quotes:
+def _by_coin(quotes: pd.DataFrame, coins: Sequence[str]) -> list[_Series]:
+    """The quotes of each coin of the list that has some."""
+    quotes = quotes[quotes["coin_id"].isin(coins)]
+    at = pd.Categorical(quotes["coin_id"], list(coins)).codes
+    order = np.argsort(at, kind="stable")
+    columns = [
+        *(_instants(quotes[name])[order] for name in ("observed_at", "known_at")),
+        quotes["price"].to_numpy(np.float64)[order],
+        trust(pa.chunked_array([pa.array(quotes["provenance"], pa.string())]), "quotes")[order],
+    ]
+    numbers, first = np.unique(at[order], return_index=True)
+    parts = zip(*(np.split(column, first[1:]) for column in columns), strict=True)
+    return [_Series(int(number), *part) for number, part in zip(numbers, parts, strict=False)]
+
+
+def _quotes(series: Sequence[_Series], coins: int, origins: Instants, ago: timedelta) -> _Quotes:
     """What each coin's quote was so long before each origin."""
-    shape = origins.size, len(coins)
+    shape = origins.size, coins
     found = _Quotes(np.full(shape, np.nan), np.full(shape, NEVER), np.zeros(shape, np.int8))
     back = ago // MICROSECOND
-    quotes = quotes[quotes["coin_id"].isin(coins)].reset_index(drop=True)
-    ranks = trust(pa.chunked_array([pa.array(quotes["provenance"], pa.string())]), "quotes")
-    places = {coin: place for place, coin in enumerate(coins)}
-    for coin, rows in quotes.groupby("coin_id", sort=False):
-        at = places[str(coin)]
-        observed, known = (_instants(rows[name]) for name in ("observed_at", "known_at"))
-        place = newest_usable(observed, np.maximum(observed + back, known), origins, ago + QUOTE_WITHIN)
+    for coin in series:
+        usable_from = np.maximum(coin.observed_at + back, coin.known_at)
+        place = newest_usable(coin.observed_at, usable_from, origins, ago + QUOTE_WITHIN)
         there, place = place >= 0, place[place >= 0]
-        found.price[there, at] = rows["price"].to_numpy(np.float64)[place]
-        found.known_at[there, at] = known[place]
-        found.provenance[there, at] = ranks[rows.index][place]
+        found.price[there, coin.place] = coin.price[place]
+        found.known_at[there, coin.place] = coin.known_at[place]
+        found.provenance[there, coin.place] = coin.provenance[place]
     return found
 
 
