@@ -70,7 +70,7 @@ def _headlines(articles: pd.DataFrame) -> None:
     columns = st.column_config
     formats = {
         "first seen": columns.DatetimeColumn(format="YYYY-MM-DD HH:mm", timezone="UTC"),
-        "feed": columns.TextColumn(width="small"),
+        "feed": columns.TextColumn(width=130),
         "headline": columns.TextColumn(width="large"),
         "score": columns.NumberColumn(format="%+.2f", help="From -1, all bad, to 1, all good."),
         "model": columns.TextColumn(width="small", help="The first of the chain that found something in the text."),
