@@ -235,14 +235,14 @@ class RedisStore:
 
     def _ask(self, ask: Callable[[], T], *, quiet: bool = False) -> T:
         """Raises _AwayError, counted; logged when it begins and when it ends, unless the caller tells it himself."""
-        if not self._circuit.admits():
-            CACHE_AWAY.inc()
-            raise _AwayError
         try:
+            if not self._circuit.admits():
+                raise _AwayError(f"it did not answer within the last {REST:g} s")
             answer = ask()
-        except redis.RedisError as error:
+        except (redis.RedisError, _AwayError) as error:
             CACHE_AWAY.inc()
-            self._circuit.failed()
+            if not isinstance(error, _AwayError):
+                self._circuit.failed()
             self._away = True
             if not self._said and not quiet:
                 self._said = True
