@@ -136,8 +136,12 @@ def coin_markets_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunReques
     description="What is new in the feeds of the list, what it says, and the hours that are over.",
 )
 def crypto_news_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+    """The day's first round looks at the day before once more, whose last rounds may have failed."""
     tick = context.scheduled_execution_time
-    return dg.RunRequest(partition_key=tick.strftime("%Y-%m-%d"), run_key=tick.isoformat())
+    first, today = (f"{moment:%Y-%m-%d}" for moment in (tick - MINUTE, tick))
+    if first != today:
+        return dg.RunRequest(tags=_range(first, today), run_key=tick.isoformat())
+    return dg.RunRequest(partition_key=today, run_key=tick.isoformat())
 
 
 @dg.schedule(

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_matrix  # type: ignore[import-untyped]
 
 FOLDS = 5
+FEWEST, FEWEST_IN_FOLDS = FOLDS, -(-FOLDS * FOLDS // (FOLDS - 1))
+"""Different texts of each class to learn from; to learn from them without one fold of all."""
+
 IN_AT_LEAST = {"words": 1, "pieces": 2}
 """Texts that a term must be in to be learnt."""
 
@@ -30,12 +33,12 @@ def train(labelled: Labelled) -> Linear:
     """Fit a multinomial logistic regression in which each class weighs alike. The same file gives the same model.
 
     Raises:
-        ModelError: a class has fewer than `FOLDS` texts.
+        ModelError: a class has fewer than `FEWEST` texts.
     """
     from sklearn.linear_model import LogisticRegression
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-    _check(labelled)
+    _check(labelled, FEWEST)
     vocabularies = tuple(learn(split, labelled.texts, least) for split, least in IN_AT_LEAST.items())
     opinion = crypto_vader()
     rows = _matrix(labelled, vocabularies, opinion)
@@ -64,11 +67,11 @@ def evaluate_trained(labelled: Labelled, build: Callable[[Labelled], SentimentMo
     over them.
 
     Raises:
-        ModelError: a class has too few texts for `FOLDS` folds.
+        ModelError: a class has fewer than `FEWEST_IN_FOLDS` texts.
     """
     from sklearn.model_selection import StratifiedGroupKFold
 
-    _check(labelled)
+    _check(labelled, FEWEST_IN_FOLDS)
     names = [text_hash(text) for text in labelled.texts]
     groups = np.unique(names, return_inverse=True)[1]
     folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=0)
@@ -107,8 +110,8 @@ def _block(texts: tuple[str, ...], vocabulary: Vocabulary) -> "csr_matrix":
     return sparse.csr_matrix(content, shape=(len(texts), len(vocabulary.terms)))
 
 
-def _check(labelled: Labelled) -> None:
+def _check(labelled: Labelled, fewest: int) -> None:
     for label, name in enumerate(CLASSES, start=-1):
         distinct = len({text_hash(text) for text in labelled.take(np.flatnonzero(labelled.labels == label)).texts})
-        if distinct < FOLDS:
-            raise ModelError(f"{distinct} different {name} texts are too few to learn from; label {FOLDS} or more")
+        if distinct < fewest:
+            raise ModelError(f"{distinct} different {name} texts are too few to learn from; label {fewest} or more")

@@ -35,15 +35,20 @@ def at(*moment: int) -> dg.ScheduleEvaluationContext:
         pytest.param(schedules.database_backup_schedule, (2024, 3, 5, 2, 30), None, id="a backup has no partition"),
         pytest.param(schedules.coin_markets_schedule, (2024, 3, 5, 14, 35), None, id="quotes have no partition"),
         pytest.param(schedules.crypto_news_schedule, (2024, 3, 5, 14, 45), "2024-03-05", id="what the news say today"),
-        pytest.param(
-            schedules.crypto_news_schedule, (2024, 3, 5, 0, 0), "2024-03-05", id="midnight is the new day's hour"
-        ),
     ],
 )
 def test_a_tick_asks_for_its_partition_once(schedule, moment, partition):
     asked, again = schedule(at(*moment)), schedule(at(*moment))
     assert asked.partition_key == partition
     assert asked.run_key == again.run_key == datetime(*moment, tzinfo=UTC).isoformat()
+
+
+def test_the_first_round_of_news_looks_at_the_day_before_once_more():
+    asked = schedules.crypto_news_schedule(at(2024, 3, 1, 0, 0))
+    assert asked.partition_key is None
+    assert asked.tags["dagster/asset_partition_range_start"] == "2024-02-29"
+    assert asked.tags["dagster/asset_partition_range_end"] == "2024-03-01"
+    assert asked.run_key == "2024-03-01T00:00:00+00:00"
 
 
 def test_the_live_lane_is_checked_when_its_day_is_over():

@@ -72,6 +72,16 @@ def day(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d}"
 
 
+def test_the_days_rounds_go_from_news_to_hours():
+    """Beside the sample the news are invented ones of its last days."""
+    ran = run_job("news_today", "2023-12-30", "2023-12-31")
+    assert ran.success, ran.failures
+    assert ran.metadata("article_sentiment")["new"] > 10
+    assert ran.metadata("hourly_sentiment")["rows of the run"] > 100
+    assert ran.materialized["crypto_news"]
+    assert ran.check("every_article_judged").passed
+
+
 def test_the_articles_of_a_day_are_judged_once(engine, settings):
     put(engine, TODAY, *HEADLINES)
     put(engine, YESTERDAY, "Ether of yesterday")

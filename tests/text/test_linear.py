@@ -13,7 +13,7 @@ from bitpredict.text import linear
 from bitpredict.text.evaluation import evaluate
 from bitpredict.text.labelled import Labelled, read_labelled
 from bitpredict.text.linear import Linear, load
-from bitpredict.text.linear_training import FOLDS, evaluate_trained, train, train_and_store
+from bitpredict.text.linear_training import FEWEST_IN_FOLDS, FOLDS, evaluate_trained, train, train_and_store
 from bitpredict.text.model import Sentiments, from_scores
 
 UP, DOWN, FLAT = "zorp frobs {}", "blick {} gnarls", "meh {} quux"
@@ -142,6 +142,9 @@ def test_too_few_texts_of_a_class_are_refused():
     few = made(FOLDS - 1)
     with pytest.raises(ModelError, match="4 different negative texts"):
         train(few)
+    with pytest.raises(ModelError, match="6 different negative texts are too few to learn from; label 7"):
+        evaluate_trained(made(FEWEST_IN_FOLDS - 1), train)
+    assert len(evaluate_trained(made(FEWEST_IN_FOLDS), train).folds) == FOLDS
     repeated = Labelled(made(1).texts * 20, np.tile(made(1).labels, 20))
     with pytest.raises(ModelError, match="1 different"):
         evaluate_trained(repeated, train)
