@@ -45,6 +45,7 @@ class Settings(BaseSettings):
         source_breaker: leave a host alone for a while after failures in a row (`sources/circuits.py`).
         x_token, x_queries: with a token what X finds for these searches (separated by semicolons) is collected.
         x_posts_per_month: how many posts may be read in a calendar month; X charges for each.
+        dagster_database_url: a PostgreSQL for Dagster's runs, events and schedules; by default SQLite below home.
         event_log_url: the live lane's log: by default a SQLite file of its own; `postgresql://…`, `kafka://host:9092`.
         event_log_partitions: of each topic; as many predictors can share the work.
         buffer_messages, buffer_policy: what a collector holds while the log is away, and what happens when it is full.
@@ -92,6 +93,7 @@ class Settings(BaseSettings):
     database_url: str = ""
     database_pool_size: int = Field(default=5, ge=1)
     database_pool_overflow: int = Field(default=10, ge=0)
+    dagster_database_url: str = ""
     lake_url: str = ""
     mlflow_uri: str = ""
     redis_url: str = ""

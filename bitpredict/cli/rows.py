@@ -164,6 +164,5 @@ def _arrow_type(column: Column[Any]) -> pa.DataType:
 def _array(values: Sequence[Any], type_: pa.DataType) -> pa.Array:
     """A column as the drivers give it (`storage.frames.select`): instants as text or microseconds, truth as 0 and 1."""
     if type_ == TIMESTAMP:
-        moments = np.array(values, "datetime64[us]" if isinstance(values[0], str) else "int64")
-        return pa.array(moments.astype("datetime64[us]")).cast(type_)
+        return pa.array(np.array(values, "datetime64[us]")).cast(type_)
     return pa.array(values).cast(type_) if type_ == pa.bool_() else pa.array(values, type_)

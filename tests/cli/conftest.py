@@ -19,9 +19,10 @@ from bitpredict.storage.gap_ledger import reconcile
 from bitpredict.storage.lake import Lake
 from bitpredict.storage.ledger import write_forecasts
 from tests.support import stores
+from tests.support.mariadb import mariadb_server, mariadb_url
 from tests.support.postgres import postgres_server, postgres_url
 
-__all__ = ["postgres_server", "postgres_url"]
+__all__ = ["mariadb_server", "mariadb_url", "postgres_server", "postgres_url"]
 
 Run = Callable[..., Result]
 

@@ -18,6 +18,8 @@ from bitpredict.storage.contracts import CANDLES
 from bitpredict.storage.database import connect, open_database, upgrade
 from bitpredict.storage.ledger import write_forecasts, write_outcomes
 from bitpredict.storage.market_table import write_quotes
+from bitpredict.storage.news_table import write_news
+from tests.storage.test_news_table import article, feed
 from tests.support import stores
 
 NUMBERS = pa.schema([pa.field("n", pa.int64())])
@@ -51,11 +53,14 @@ def test_days_and_symbols_are_chosen_with_both_days_included(run, tmp_path):
     assert found[-1]["open_time"].startswith("2023-12-20 23:59:00")
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
+SERVERS = {"postgresql": "postgres_url", "mariadb": "mariadb_url"}
+
+
+@pytest.fixture(params=["sqlite", *(pytest.param(name, marks=pytest.mark.slow) for name in SERVERS)])
 def engine(request, monkeypatch):
     """A database with forecasts and outcomes, which the settings name."""
-    if request.param == "postgresql":
-        monkeypatch.setenv("BITPREDICT_DATABASE_URL", request.getfixturevalue("postgres_url"))
+    if request.param in SERVERS:
+        monkeypatch.setenv("BITPREDICT_DATABASE_URL", request.getfixturevalue(SERVERS[request.param]))
         upgrade(open_database(Settings()))
     engine = connect(Settings())
     write_forecasts(engine, stores.made_forecasts())
@@ -91,6 +96,14 @@ def test_nulls_stay_nulls(run, tmp_path, engine):
     table = pq.read_table(tmp_path / "f.parquet").select(["forecast_id", "skill", "skill_sample_size"])
     found = {row["forecast_id"]: (row["skill"], row["skill_sample_size"]) for row in table.to_pylist()}
     assert (found["a"], found["b"]) == ((None, None), (0.5, 7))
+
+
+def test_instants_that_are_null_stay_null(run, tmp_path, engine):
+    made = [article("a", published_at=None, dated="missing"), article("b")]
+    write_news(engine, pd.DataFrame(made), pd.DataFrame([feed("one")]))
+    assert run("export", "crypto_news", "--to", tmp_path / "n.parquet").exit_code == 0
+    found = pq.read_table(tmp_path / "n.parquet")["published_at"].to_pylist()
+    assert found == [row["published_at"] for row in made]
 
 
 @pytest.mark.usefixtures("filled")
