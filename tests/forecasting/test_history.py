@@ -7,11 +7,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from bitpredict.errors import ModelError
-from bitpredict.features.table import price_features
+from bitpredict.features import outside
+from bitpredict.features.table import feature_table, price_features
 from bitpredict.forecasting.boosting import Boosting
 from bitpredict.forecasting.frame import origins_of
 from bitpredict.forecasting.har import SeasonalHar
 from bitpredict.forecasting.history import history, usable
+from bitpredict.forecasting.recipes import recipes_for
 from bitpredict.market.horizons import HORIZONS, parse_horizon
 from tests.forecasting.conftest import MONTH
 from tests.support.candles import archived_candles
@@ -61,6 +63,23 @@ def test_every_row_is_used_or_counted(past, horizon):
     assert dropped["target not known before the month"] == horizon.minutes // 5
     assert not np.isnan(frame.rows.values).any()
     assert not np.isnan(frame.realized_variance).any()
+
+
+def test_what_nobody_collects_beside_the_candles_drops_no_row(features, candles):
+    """Null in every row, or there in some: what models of candles are trained on is the same, to the bit."""
+    nothing = some = feature_table(features)
+    for feature in outside.FEATURES:
+        assert nothing[feature.name].null_count == nothing.num_rows
+        values = pa.array([0.25 if n % 3 else None for n in range(nothing.num_rows)], pa.float64())
+        some = some.set_column(some.column_names.index(feature.name), some.schema.field(feature.name), values)
+    without, beside = (history(table, candles, "BTCUSDT", MONTH) for table in (nothing, some))
+    for horizon in HORIZONS:
+        for recipe in recipes_for(horizon):
+            inputs = recipe.inputs(horizon)
+            (rows, dropped), (same, again) = usable(without, horizon, inputs), usable(beside, horizon, inputs)
+            assert len(rows) > 100
+            assert dropped == again
+            assert rows.rows.values.tobytes() == same.rows.values.tobytes()
 
 
 def test_rows_of_two_feature_sets_do_not_mix(features, candles):
