@@ -57,6 +57,7 @@ def test_a_newer_schema_is_refused_and_stays_as_it_is(run, settings, command):
         pytest.param("nonsense", "BITPREDICT_DATABASE_URL", id="no address"),
         pytest.param("mongodb://host/name", "BITPREDICT_DATABASE_URL", id="another kind"),
         pytest.param("postgresql://me:secret@127.0.0.1:9/name", "connection refused", id="no server"),
+        pytest.param("mysql://me:secret@127.0.0.1:9/name", "connection refused", id="no server of MySQL's"),
     ],
 )
 @pytest.mark.parametrize("command", [["scorecard"], ["db", "status"], ["db", "upgrade"]])
@@ -67,3 +68,23 @@ def test_an_unusable_address_is_one_line_without_the_password(run, monkeypatch, 
     assert says.lower() in result.stderr.lower()
     assert "secret" not in result.stderr
     assert result.stderr.count("\n") == 1
+
+
+@pytest.fixture(params=["postgres_url", "mariadb_url"])
+def on_server(request, monkeypatch):
+    """An empty database on a server, which the settings name."""
+    monkeypatch.setenv("BITPREDICT_DATABASE_URL", request.getfixturevalue(request.param))
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("on_server")
+def test_a_database_on_a_server_is_made_by_upgrade_and_then_read(run):
+    before = run("db", "status")
+    assert (before.exit_code, "no tables yet: run bitpredict db upgrade" in before.stderr) == (1, True)
+    first, second = run("db", "upgrade"), run("db", "upgrade")
+    assert (first.exit_code, second.exit_code) == (0, 0)
+    assert f"upgraded from no tables to schema {REVISIONS[-1]}" in first.stdout
+    assert "the newest" in second.stdout
+    assert f"has schema {REVISIONS[-1]}, the newest" in run("db", "status").stdout
+    assert "answers; schema" in run("doctor").stdout
+    assert "forecasts" in run("scorecard").stderr
