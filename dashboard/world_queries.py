@@ -1,4 +1,5 @@
-"""What the pages of quotes, news and data health read; cached as in `queries`."""
+"""What the pages of quotes, news and data health read: from the cache that processes share (`storage/cache.py`) until
+whoever writes newer rows tells of them; the rest as in `queries`."""
 
 from datetime import UTC, datetime
 
@@ -7,10 +8,13 @@ import streamlit as st
 from sqlalchemy import Engine, func
 from sqlalchemy import select as sql_select
 
+from bitpredict.cli.checkup import masked
 from bitpredict.market.time import DAY, MINUTE, utc
 from bitpredict.report.world import DAY_AGO_WITHIN, newest_judgement, with_last_day
 from bitpredict.settings import Settings
-from bitpredict.storage.cache import open_cache
+from bitpredict.sources.circuits import host_states
+from bitpredict.storage.cache import Cache, open_cache
+from bitpredict.storage.cache_frames import FRAMES
 from bitpredict.storage.contracts import HOURLY_SENTIMENT, Contract
 from bitpredict.storage.database import reading
 from bitpredict.storage.lake import Lake
@@ -22,6 +26,7 @@ from dashboard.queries import HASHED, SECONDS, TABLES, database, forecasts
 
 NEWS_DAYS = 3
 HOURS_SHOWN = 7 * DAY
+_MOMENTS = ("rests until", "last success")
 
 _NEWEST = {
     "price_data_real": crypto_assets.c.last_seen,
@@ -38,9 +43,22 @@ def market_now(settings: Settings) -> datetime:
     return min(datetime.now(UTC), settings.calendar()[1] or datetime.now(UTC))
 
 
-@st.cache_data(ttl=SECONDS, show_spinner=False, hash_funcs=HASHED)
 def market(settings: Settings) -> pd.DataFrame:
     """The newest quote of each coin with its last day (`report.world.with_last_day`), the largest coin first."""
+    return _cache(settings).value("price", "market", lambda: _market(settings), FRAMES)
+
+
+def news(settings: Settings) -> pd.DataFrame:
+    """Articles of the newest `NEWS_DAYS` days that have any, the newest first, with what a model said of each."""
+    return _cache(settings).value("news", "news", lambda: _news(settings), FRAMES)
+
+
+def feeds(settings: Settings) -> pd.DataFrame:
+    """How every feed is that was ever asked."""
+    return _cache(settings).value("news", "feeds", lambda: _feeds(settings), FRAMES)
+
+
+def _market(settings: Settings) -> pd.DataFrame:
     with database(settings) as engine:
         newest = newest_quotes(engine)
         if newest.empty:
@@ -50,9 +68,7 @@ def market(settings: Settings) -> pd.DataFrame:
     return with_last_day(newest, past).sort_values("market_cap_rank", kind="stable", ignore_index=True)
 
 
-@st.cache_data(ttl=SECONDS, show_spinner=False, hash_funcs=HASHED)
-def news(settings: Settings) -> pd.DataFrame:
-    """Articles of the newest `NEWS_DAYS` days that have any, the newest first, with what a model said of each."""
+def _news(settings: Settings) -> pd.DataFrame:
     with database(settings) as engine:
         newest = _largest(engine, crypto_news.c.first_seen_at)
         end = (newest or datetime.now(UTC)) + MINUTE
@@ -61,16 +77,37 @@ def news(settings: Settings) -> pd.DataFrame:
     return newest_judgement(articles, judged).sort_values("first_seen_at", ascending=False, ignore_index=True)
 
 
-@st.cache_data(ttl=SECONDS, show_spinner=False, hash_funcs=HASHED)
-def feeds(settings: Settings) -> pd.DataFrame:
-    """How every feed is that was ever asked."""
+def _feeds(settings: Settings) -> pd.DataFrame:
     with database(settings) as engine:
         return read_feeds(engine)
 
 
+def hosts(settings: Settings) -> pd.DataFrame:
+    """How every host is that any outside source asked, and whether it is left alone; problems without passwords."""
+    now = datetime.now(UTC)
+    rows = [
+        {
+            "source": each.source,
+            "host": each.host,
+            "circuit": each.state(now).name.lower().replace("_", " "),
+            "failures in a row": each.failures,
+            "rests until": each.resting_until,
+            "last success": each.last_success,
+            "requests": each.requests,
+            "failed": each.errors,
+            "problem": masked(each.problem) if each.problem else "",
+        }
+        for each in host_states(settings.home)
+    ]
+    found = pd.DataFrame(rows)
+    return found.assign(**{name: pd.to_datetime(found[name], utc=True) for name in _MOMENTS}) if rows else found
+
+
 def hourly(settings: Settings) -> pd.DataFrame:
     """Hourly sentiment of all feeds together, of the newest days that have any; may be empty."""
-    return _hourly(settings, Lake.from_settings(settings).version(HOURLY_SENTIMENT))
+    version = Lake.from_settings(settings).version(HOURLY_SENTIMENT)
+    key = f"hourly {settings.lake} {version}"  # what was read stays true until the table changes
+    return _cache(settings).value("sentiment", key, lambda: _hourly(settings, version), FRAMES)
 
 
 @st.cache_data(ttl=SECONDS, show_spinner=False, hash_funcs=HASHED)
@@ -86,16 +123,20 @@ def freshness(settings: Settings) -> pd.DataFrame:
     return found.assign(newest=pd.to_datetime(found["newest"], utc=True))
 
 
-@st.cache_data(ttl=SECONDS, show_spinner=False, hash_funcs=HASHED)
 def cache(settings: Settings) -> tuple[str, pd.DataFrame]:
-    """Where the cache is, and what each namespace of it holds; no rows where each process has its own."""
-    opened = open_cache(settings)
-    used = {space.name: opened.usage(space.name) for space in opened.spaces} if settings.redis_url else {}
+    """Where the cache is, and what each namespace of it holds and came to; no rows while it is away."""
+    opened = _cache(settings)
+    used = {space.name: opened.usage(space.name) for space in opened.spaces}
     rows = [{"namespace": name, **vars(usage)} for name, usage in used.items() if usage is not None]
     return opened.where, pd.DataFrame(rows)
 
 
-@st.cache_data(max_entries=4, show_spinner=False, hash_funcs=HASHED)
+@st.cache_resource(show_spinner=False, hash_funcs=HASHED)
+def _cache(settings: Settings) -> Cache:
+    """One for all sessions of this server."""
+    return open_cache(settings)
+
+
 def _hourly(settings: Settings, version: int | None) -> pd.DataFrame:
     lake = Lake.from_settings(settings)
     days = lake.days(HOURLY_SENTIMENT) if version is not None else []

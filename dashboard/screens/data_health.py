@@ -50,6 +50,14 @@ def body(settings: Settings) -> None:
         table(still.sort_values("start", ascending=False).head(100))
     st.subheader("Feeds that fail or rest", anchor=False)
     _feeds(world_queries.feeds(settings))
+    st.subheader("Outside hosts", anchor=False)
+    hosts = world_queries.hosts(settings)
+    if hosts.empty:
+        st.info("No outside source was asked yet.")
+    else:
+        table(hosts)
+        resting = int((hosts["circuit"] == "open").sum())
+        st.caption(f"{len(hosts)} hosts, {resting} of them left alone: an open circuit lets no question through.")
     st.subheader("Cache", anchor=False)
     where, used = world_queries.cache(settings)
     st.caption(f"Values are kept {literal(where)}.")

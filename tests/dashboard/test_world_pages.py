@@ -11,6 +11,8 @@ from streamlit.testing.v1 import AppTest
 import dashboard
 from bitpredict.report.world import with_last_day
 from bitpredict.settings import Settings
+from bitpredict.sources.circuits import Circuits
+from bitpredict.storage.cache import open_cache
 from dashboard import world_queries
 from tests.support import world
 
@@ -142,7 +144,30 @@ def test_the_data_health_page_tells_how_old_each_table_is_and_who_rests():
     assert "ages are counted to its end" in said(test)
     assert test.dataframe[1].value["source"].tolist() == [world.EVIL_FEED]
     assert "No gap is open" in said(test)
+    assert "No outside source was asked yet" in said(test)
     assert "in this process" in said(test)
+
+
+def test_hosts_that_are_left_alone_are_told_without_their_passwords(settings):
+    world.fill(settings)
+    circuits = Circuits("coingecko", settings.home, opens_at=1, rest=600)
+    circuits.failed("api.example", "https://me:secret@api.example <b>500</b>")
+    circuits.worked("other.example")
+    test = run("data_health")
+    (hosts,) = (each.value.set_index("host") for each in test.dataframe if "host" in each.value)
+    assert hosts["circuit"].to_dict() == {"api.example": "open", "other.example": "closed"}
+    assert hosts.loc["api.example", "problem"] == "https://me:***@api.example <b>500</b>"
+    assert "2 hosts, 1 of them left alone" in said(test)
+
+
+def test_newer_quotes_are_shown_when_their_writer_tells_of_them(settings):
+    assert "No quote is stored" in said(run("market"))
+    world.fill(settings)
+    st.cache_data.clear()
+    assert "No quote is stored" in said(run("market"))
+    open_cache(settings).invalidate("price")
+    st.cache_data.clear()
+    assert len(run("market").dataframe[0].value) == 4
 
 
 @pytest.mark.usefixtures("full")
@@ -177,7 +202,7 @@ def test_the_market_is_read_by_coin_and_only_its_last_day(filled, monkeypatch):
     asked = []
     read = world_queries.read_prices
     monkeypatch.setattr(world_queries, "read_prices", lambda *given: asked.append(given) or read(*given))
-    st.cache_data.clear()
+    open_cache(settings).invalidate("price")
     quotes = world_queries.market(settings)
     ((_, coins, start, end),) = asked
     assert (sorted(coins), len(quotes)) == (["bitcoin", "ethereum", "late", "young"], 4)
