@@ -49,6 +49,7 @@ def article_sentiment(context: dg.AssetExecutionContext, platform: Platform) -> 
     window = context.partition_time_window
     opened = open_models(platform.settings)
     new = judge_articles(platform.engine, opened, window.start, window.end)
+    platform.cache.invalidate("news")  # headlines are shown with what was said of them
     stored = read_judged(platform.engine, window.start, window.end)
     context.log.info(f"{len(new)} articles judged")
     count_rows_by_day(context, pa.array(stored["first_seen_at"]))
