@@ -34,7 +34,7 @@ class MinuteGrid:
         open, high, low, close: (n,) quote currency.
         volume, taker_buy_volume: (n,) base currency.
         quote_volume: (n,) quote currency.
-        trade_count: (n,) trades.
+        trade_count: (n,) trades; as taker_buy_volume NaN too in a repaired minute of a source that tells neither.
         present: (n,) the minute has a candle.
         halted: (n,) it has one, but the exchange stood still: its price is no observation.
         known_at: (n,) when the candle could first have been used; NaT where there is none.

@@ -24,7 +24,7 @@ from bitpredict.errors import (
 from bitpredict.market.candles import CANDLE_SCHEMA, CandleBatch, clean
 from bitpredict.market.symbols import base_currency
 from bitpredict.market.time import DAY, MINUTE, days, floor_minute, utc
-from bitpredict.observability import SOURCE_REJECTED_ROWS
+from bitpredict.observability import SOURCE_ERRORS, SOURCE_REJECTED_ROWS
 from bitpredict.settings import Settings
 from bitpredict.sources.circuits import Circuits
 from bitpredict.sources.cryptocompare_minutes import Page, decoded, nonsense, over_limits, page
@@ -153,8 +153,9 @@ class CryptoCompare:
 
     def _wait(self, over: Mapping[str, str], *, last: bool) -> None:
         """Hold back where a limit is over in a minute; otherwise, and after the last question, give up."""
+        SOURCE_ERRORS.labels(SOURCE, "rate limit").inc()
         if last or not over.keys() <= _PAUSES.keys():
-            reached = ", ".join(f"{calls} calls a {window}" for window, calls in over.items())
+            reached = ", ".join(over.values())
             raise RateLimitedError(
                 f"{self._url}: over the rate limit ({reached or 'it does not say which'}); ask later or less, or set "
                 "BITPREDICT_CRYPTOCOMPARE_KEY to one that may ask more"
@@ -162,6 +163,7 @@ class CryptoCompare:
         self._http.hold(self._url, max((_PAUSES[window] for window in over), default=1.0))
 
     def _refusal(self, symbol: str, answer: Mapping[str, Any]) -> BitPredictError:
+        SOURCE_ERRORS.labels(SOURCE, "refused").inc()
         words = " ".join(str(answer.get("Message", "")).split())[:200]
         if any(sign in words.lower() for sign in _UNKNOWN):
             return UnknownSymbolError(f"CryptoCompare has no {symbol} of {EXCHANGE} ({words}); it stays unrepaired")

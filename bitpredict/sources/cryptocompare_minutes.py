@@ -102,8 +102,8 @@ def page(answer: Mapping[str, Any], reply: Reply, url: str, rejected: Counter[st
 
 
 def over_limits(answer: Mapping[str, Any]) -> dict[str, str] | None:
-    """Windows (second, minute, hour, day, month) whose limit is reached, each with its calls; None where the answer is
-    no refusal for a limit. A refusal may tell no numbers."""
+    """Windows (second, minute, hour, day, month) whose limit is reached, each in words; None where the answer is no
+    refusal for a limit. A refusal may tell no numbers."""
     if answer.get("Type") != 99 and "rate limit" not in str(answer.get("Message", "")).lower():
         return None
     told = answer.get("RateLimit")
@@ -115,9 +115,9 @@ def over_limits(answer: Mapping[str, Any]) -> dict[str, str] | None:
     for window in ("second", "minute", "hour", "day", "month"):
         calls, limit, rest = (number(numbers.get(window)) for numbers in (made, most, left))
         if calls is not None and limit is not None and calls >= limit:
-            over[window] = f"{calls:g} of {limit:g}"
+            over[window] = f"{calls:g} of {limit:g} calls a {window}"
         elif rest is not None and rest <= 0:
-            over[window] = "none left"
+            over[window] = f"no call left in the {window}"
     return over
 
 

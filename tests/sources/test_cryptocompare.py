@@ -202,7 +202,7 @@ OVER_THE_MONTH = {
         pytest.param(
             {**OVER_THE_SECOND, "RateLimit": {"calls_left": {"second": 3, "hour": 0}}},
             RateLimitedError,
-            "none left calls a hour",
+            r"\(no call left in the hour\)",
             id="over the hour, told by what is left",
         ),
         pytest.param(
