@@ -15,6 +15,8 @@ from bitpredict.storage.delta_errors import remedy
 from bitpredict.storage.files import Files
 
 LOG = "_delta_log"
+UNFINISHED = "_unfinished_copy"
+"""A folder in a table's folder, until all of its files have come."""
 _COMMIT = re.compile(r"(\d{20})\.json")
 _CHECKPOINT = re.compile(r"(\d{20})\.checkpoint\.parquet")
 
@@ -32,7 +34,13 @@ class LakeTables:
         self.files = Files(root, self._options, variable)
 
     def open(self, table: str) -> DeltaTable | None:
-        """The newest version; None where there is no table."""
+        """The newest version; None where there is no table, or an unfinished copy of one.
+
+        Raises:
+            StorageError: it cannot be read.
+        """
+        if self.files.below(f"{table}/{UNFINISHED}"):
+            return None
         try:
             return DeltaTable(f"{self._root}/{table}", storage_options=self._options or None)
         except TableNotFoundError:
@@ -45,8 +53,8 @@ class LakeTables:
         return [name for name in self.files.folders("") if self.open(name) is not None]
 
     def paths(self, table: str) -> tuple[int, list[str]]:
-        """The newest version, and the files that it takes, below the root. Written in this order elsewhere they are no
-        table until the last of them is there.
+        """The newest version, and the files that it takes, below the root; in this order, the log's beginning
+        last, they are no whole table elsewhere until all of them are there.
 
         Raises:
             StorageError: the table cannot be read.
@@ -106,9 +114,16 @@ class LakeTables:
         def remove() -> None:
             self.files.delete_folder(table)
 
+        mark = f"{table}/{UNFINISHED}"
+        if self.files.below(mark):
+            remove()  # a killed process left it
+        elif self.files.below(table):
+            raise StorageError(f"{self._root}/{table} holds files and is no table; move them away")
         try:
+            self.files.write(f"{mark}/mark", b"")
             for path in paths:
                 self.files.copy_in(path, by.files.pieces(path))
+            self.files.delete_folder(mark)
         except BaseException:
             with suppress(StorageError):
                 remove()

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -211,6 +212,29 @@ def test_a_restore_into_an_empty_home_that_fails_leaves_it_empty(saved, empty_ho
         restore_backup(empty_home, backup_store(settings), made)
     assert what_is_there(empty_home) == []
     assert not [path for path in empty_home.home.rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize("place", ["folder"], indirect=True)
+def test_a_restore_that_was_killed_in_the_middle_is_run_again(saved, empty_home):
+    """What has come of a table until then is no table, and never read as one; the next restore brings all of it."""
+    settings, made = saved
+    store = backup_store(settings)
+    saved_lake = module.LakeTables(f"{store.root}/{made.name}/lake", settings, "")
+    lake = module.LakeTables(empty_home.lake, empty_home, "")
+    _, paths = saved_lake.paths("candles")
+    assert sum("_delta_log" in path for path in paths) == 2
+    lake.files.write("candles/_unfinished_copy/mark", b"")
+    lake.files.write("candles/day=2020-01-01/of-another-backup.parquet", b"")
+    for path in paths[:-1]:
+        lake.files.copy_in(path, saved_lake.files.pieces(path))
+        assert lake.open("candles") is None
+        assert what_is_there(empty_home) == []
+        with suppress(StorageError):
+            assert Lake.from_settings(empty_home).read(CANDLES).num_rows == 0
+    restore_backup(empty_home, store, made)
+    assert everything(empty_home) == everything(settings)
+    copied = {path.relative_to(empty_home.lake) for path in Path(empty_home.lake).rglob("*") if path.is_file()}
+    assert {f"lake/{path}" for path in copied} == {path for path in made.files if path.startswith("lake/")}
 
 
 def test_a_backup_of_another_kind_or_a_newer_bitpredict_is_refused(saved, monkeypatch):
