@@ -140,7 +140,7 @@ def _collided(error: Exception) -> bool:
 
 def undeterred(function: Callable[P, T]) -> Callable[P, T]:
     """For a function that is one transaction of `writing` and changes nothing else: where a server gave it up for
-    another's (a deadlock), it is done again from its start."""
+    another's (a deadlock), it is called again with the same arguments, of which none is an iterator."""
 
     @wraps(function)
     def trying(*args: P.args, **kwargs: P.kwargs) -> T:

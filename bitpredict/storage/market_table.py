@@ -1,6 +1,6 @@
 """Coins and their quotes in the database: a quote is there once, however often it is written."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -29,7 +29,7 @@ class QuotesWritten:
 
 @undeterred
 def write_quotes(
-    engine: Engine, coins: Iterable[Coin], quotes: pd.DataFrame, *, source: str, provenance: str = OBSERVED
+    engine: Engine, coins: Collection[Coin], quotes: pd.DataFrame, *, source: str, provenance: str = OBSERVED
 ) -> QuotesWritten:
     """Write the quotes of one or several answers and what they say of their coins, in one transaction. A quote that is
     there, by coin and time of observation, keeps its row: with it `known_at`, so that the past stays as it was known.

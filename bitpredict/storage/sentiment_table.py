@@ -6,7 +6,7 @@ from datetime import datetime
 import pandas as pd
 from sqlalchemy import Engine, exists
 
-from bitpredict.storage.database import reading, writing
+from bitpredict.storage.database import reading, undeterred, writing
 from bitpredict.storage.frames import fetch, select
 from bitpredict.storage.schema import article_sentiment, crypto_news
 from bitpredict.storage.upserts import insert_new
@@ -27,6 +27,7 @@ def unjudged_articles(engine: Engine, start: datetime, end: datetime, models: Se
         return fetch(connection, query, columns, [news.first_seen_at, news.article_id])
 
 
+@undeterred
 def write_sentiment(engine: Engine, rows: pd.DataFrame) -> int:
     """Write rows of `schema.article_sentiment`, and return how many were new. What a model said of an article first
     stays: features may have used it.

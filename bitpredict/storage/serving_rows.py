@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 from sqlalchemy import Connection, Engine
 
-from bitpredict.storage.database import reading, writing
+from bitpredict.storage.database import reading, undeterred, writing
 from bitpredict.storage.frames import fetch, select
 from bitpredict.storage.schema import ml_features_materialized
 from bitpredict.storage.upserts import upsert
@@ -21,6 +21,7 @@ class ServingWritten:
     newer_there: tuple[str, ...]
 
 
+@undeterred
 def write_serving_rows(engine: Engine, rows: pd.DataFrame) -> ServingWritten:
     """Make each row its symbol's, in one transaction, unless one of a later origin is there.
 

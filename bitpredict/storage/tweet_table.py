@@ -6,12 +6,13 @@ import pandas as pd
 from sqlalchemy import Engine, func
 from sqlalchemy import select as sql_select
 
-from bitpredict.storage.database import reading, writing
+from bitpredict.storage.database import reading, undeterred, writing
 from bitpredict.storage.frames import fetch, select
 from bitpredict.storage.schema import news_feeds, tweets
 from bitpredict.storage.upserts import insert_new, upsert
 
 
+@undeterred
 def write_tweets(engine: Engine, posts: pd.DataFrame, search: pd.DataFrame) -> int:
     """Write new posts and the state of their search in one transaction.
 

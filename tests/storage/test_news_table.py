@@ -111,3 +111,17 @@ def test_what_was_read_of_feeds_can_be_written_back(engine):
     stored = read_feeds(engine)
     write_news(engine, NO_NEWS, pd.DataFrame(stored.to_dict("records")))
     pd.testing.assert_frame_equal(read_feeds(engine), stored)
+
+
+def test_names_that_a_capital_or_a_blank_tells_apart_are_different(engine):
+    names = ["one", "ONE", "one ", " one", "öne", "o\u0308ne"]
+    write_news(engine, NO_NEWS, pd.DataFrame([feed(name, problem=name) for name in names]))
+    assert read_feeds(engine).set_index("source")["problem"].to_dict() == {name: name for name in names}
+    write_news(engine, NO_NEWS, pd.DataFrame([feed(name, problem=f"{name} ") for name in names]))
+    assert read_feeds(engine).set_index("source")["problem"].to_dict() == {name: f"{name} " for name in names}
+
+
+def test_a_text_of_100_kilobytes_is_kept_whole(engine):
+    long = "🚀'\\%s" * 20_000
+    assert write_news(engine, pd.DataFrame([article("a", title=long), article("b")]), NO_FEEDS) == 2
+    assert read_headlines(engine, NOON)["title"][0] == long
