@@ -27,10 +27,15 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home
 
 
+@pytest.fixture(autouse=True)
+def _fresh_caches() -> None:
+    st.cache_data.clear()
+    st.cache_resource.clear()
+
+
 @pytest.fixture
 def full(filled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BITPREDICT_HOME", str(filled))
-    st.cache_data.clear()
 
 
 def run(page: str) -> AppTest:
@@ -181,7 +186,6 @@ def test_on_an_open_market_what_is_old_is_late_and_stale(monkeypatch):
 
 def test_what_was_observed_is_not_called_simulated(settings):
     world.fill(settings, provenance="observed")
-    st.cache_data.clear()
     assert "Quotes as CoinGecko tells them" in said(run("market"))
     assert "Headlines as the feeds tell them" in said(run("news"))
 
@@ -197,13 +201,14 @@ def test_a_change_needs_a_quote_of_about_a_day_before():
     assert change.iloc[1:].isna().all()
 
 
-def test_the_market_is_read_by_coin_and_only_its_last_day(filled, monkeypatch):
+def test_the_market_is_read_by_coin_only_its_last_day_and_once(filled, monkeypatch):
     settings = Settings(home=filled)
     asked = []
     read = world_queries.read_prices
     monkeypatch.setattr(world_queries, "read_prices", lambda *given: asked.append(given) or read(*given))
     open_cache(settings).invalidate("price")
     quotes = world_queries.market(settings)
+    assert world_queries.market(settings).shape == quotes.shape
     ((_, coins, start, end),) = asked
     assert (sorted(coins), len(quotes)) == (["bitcoin", "ethereum", "late", "young"], 4)
     assert end - start < timedelta(hours=27)
