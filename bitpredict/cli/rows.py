@@ -28,14 +28,15 @@ from bitpredict.errors import BitPredictError, UnknownSymbolError
 from bitpredict.features.breadth import MARKET_BREADTH
 from bitpredict.features.catalog import FEATURE_TABLE, PRICE_FEATURES
 from bitpredict.market.time import DAY, utc
-from bitpredict.storage.contracts import BINANCE_CANDLES, CANDLES, TIMESTAMP, Contract
+from bitpredict.storage.contracts import BINANCE_CANDLES, CANDLES, HOURLY_SENTIMENT, TIMESTAMP, Contract
 from bitpredict.storage.database import reading
 from bitpredict.storage.frames import select
 from bitpredict.storage.lake import Lake
 from bitpredict.storage.schema import UtcDateTime, crypto_assets, metadata
 
 LAKE_TABLES = {
-    contract.table: contract for contract in (BINANCE_CANDLES, CANDLES, PRICE_FEATURES, FEATURE_TABLE, MARKET_BREADTH)
+    contract.table: contract
+    for contract in (BINANCE_CANDLES, CANDLES, PRICE_FEATURES, FEATURE_TABLE, MARKET_BREADTH, HOURLY_SENTIMENT)
 }
 DATABASE_TABLES = dict(metadata.tables)
 
@@ -86,7 +87,13 @@ def require_table(name: str) -> Contract | Table:
 
 
 def lake_rows(lake: Lake, contract: Contract, wanted: Selection) -> Iterator[pa.Table]:
-    """The wanted rows, a month at a time."""
+    """The wanted rows, a month at a time.
+
+    Raises:
+        BitPredictError: rows are chosen by a symbol that they do not have.
+    """
+    if wanted.symbols is not None and "symbol" not in contract.schema.names:
+        raise BitPredictError(f"{contract.table} has no column symbol; leave out --symbols")
     days = [day for day in lake.days(contract) if (wanted.first or day) <= day <= (wanted.last or day)]
     for _, month in groupby(days, key=lambda day: (day.year, day.month)):
         first, *_, last = [*month] * 2

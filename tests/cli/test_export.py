@@ -1,7 +1,7 @@
 import csv
 import resource
 import stat
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pandas as pd
 import pyarrow as pa
@@ -14,8 +14,9 @@ from bitpredict.errors import StorageError
 from bitpredict.market.coins import Coin
 from bitpredict.settings import Settings
 from bitpredict.sources.coingecko_quotes import table
-from bitpredict.storage.contracts import CANDLES
+from bitpredict.storage.contracts import CANDLES, HOURLY_SENTIMENT
 from bitpredict.storage.database import connect, open_database, upgrade
+from bitpredict.storage.lake import Lake
 from bitpredict.storage.ledger import write_forecasts, write_outcomes
 from bitpredict.storage.market_table import write_quotes
 from bitpredict.storage.news_table import write_news
@@ -174,6 +175,22 @@ def test_tables_of_coins_are_chosen_by_coin(run, tmp_path, name, rows_a_coin, sy
     found = pd.read_csv(tmp_path / "coins.csv")["coin_id"]
     assert set(found) == coins
     assert len(found) == rows_a_coin * len(coins)
+
+
+def test_hourly_sentiment_comes_out_and_has_no_symbols(run, tmp_path):
+    hour = datetime(2026, 2, 6, 12, tzinfo=UTC)
+    row = {"hour": hour, "source": "all", "coin": "BTC", "articles": 1, "mean": 0.5, "dispersion": None}
+    row |= {"share_negative": 0.0, "model": "vader", "provenance": "observed", "known_at": hour}
+    stored = pa.Table.from_pylist([row], schema=HOURLY_SENTIMENT.schema)
+    day = datetime(2026, 2, 6, tzinfo=UTC)
+    Lake.from_settings(Settings()).replace(HOURLY_SENTIMENT, stored, day, day + timedelta(days=1))
+    to = tmp_path / "hours.parquet"
+    assert run("export", "hourly_sentiment", "--to", to).exit_code == 0
+    assert pq.read_table(to).equals(stored)
+    refused = run("export", "hourly_sentiment", "--to", tmp_path / "none.csv", "--symbols", "BTCUSDT")
+    assert refused.exit_code == 1
+    assert "no column symbol" in refused.stderr
+    assert not (tmp_path / "none.csv").exists()
 
 
 @pytest.mark.usefixtures("quoted")
