@@ -1,6 +1,7 @@
 """`coin_history`: past quotes by day, beside what was collected."""
 
 import json
+import shutil
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,6 +13,7 @@ from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PART
 from bitpredict.market.coins import Coin
 from bitpredict.settings import Settings
 from bitpredict.sources import coingecko as source
+from bitpredict.sources.circuits import FOLDER
 from bitpredict.storage.database import connect
 from bitpredict.storage.market_table import read_coins_seen, read_quotes, write_quotes
 from tests.storage.test_market_table import quotes
@@ -86,11 +88,15 @@ def test_a_coin_that_is_refused_holds_no_other(coingecko):
     assert "coin not found" in said["missing coins"]["bitcoin"]
 
 
-def test_a_limit_ends_the_run_and_what_came_before_stays(coingecko, engine):
+def test_a_limit_ends_the_run_and_what_came_before_stays(coingecko, engine, settings):
     coingecko.scripts["/api/v3/coins/sats/market_chart/range"] = [Answer(429, headers={"Retry-After": "900"})]
     ran = run(START, START)
     assert "asked to wait 900 s" in ran.failures["coin_history"]
     assert len(read_quotes(engine, "bitcoin", START, START + DAY)) == 24
+    asked = len(coingecko.asked)
+    assert "is not asked until" in run(START, START).failures["coin_history"]
+    assert len(coingecko.asked) == asked, "the next run keeps to the pause"
+    shutil.rmtree(settings.home / FOLDER)
     assert run(START, START).metadata("coin_history")["coins"] == "2 of 3"
 
 
