@@ -73,6 +73,7 @@ def undone_if_it_fails(connection: Connection, version_table: str, target: str) 
     itself. `connection` is in no transaction, before and after.
 
     What an upgrade left whose process was killed is taken back first: tables that it noted, made, and nobody wrote to.
+    What it changed in tables of before stays: a migration that does so must be one that can be begun again.
 
     Raises:
         StorageError: such a table has rows, so that it is not taken back.

@@ -41,6 +41,18 @@ def killed_at(table: str) -> None:
     assert done.returncode == 9, done.stderr.decode()
 
 
+def test_an_index_that_an_upgrade_had_changed_before_it_was_killed(engine):
+    go_to(engine, "0003_news")
+    killed_at("article_sentiment")
+    with engine.begin() as connection:
+        connection.execute(text("CREATE INDEX ix_crypto_news_entry_id ON crypto_news (entry_id)"))
+    upgrade(engine)
+    assert {index["name"] for index in inspect(engine).get_indexes("crypto_news")} == {
+        "ix_crypto_news_entry_id",
+        "ix_crypto_news_first_seen_at",
+    }
+
+
 @pytest.mark.parametrize("table", ["scorecard", "article_sentiment"], ids=["first version", "last version"])
 def test_an_upgrade_that_was_killed_is_taken_back_and_done_again(engine, table):
     killed_at(table)

@@ -58,9 +58,12 @@ def upgrade() -> None:
         sa.Column("written_at", instant, nullable=False),
         sa.PrimaryKeyConstraint("symbol", name=op.f("pk_ml_features_materialized")),
     )
-    # Entries are looked for by their id alone.
-    op.create_index("ix_crypto_news_entry_id", "crypto_news", ["entry_id"])
-    op.drop_index("ix_crypto_news_entry", "crypto_news")
+    # Entries are looked for by their id alone. MySQL may have begun this before, in an upgrade that was broken off.
+    there = {index["name"] for index in sa.inspect(op.get_bind()).get_indexes("crypto_news")}
+    if "ix_crypto_news_entry_id" not in there:
+        op.create_index("ix_crypto_news_entry_id", "crypto_news", ["entry_id"])
+    if "ix_crypto_news_entry" in there:
+        op.drop_index("ix_crypto_news_entry", "crypto_news")
 
 
 def downgrade() -> None:
