@@ -36,10 +36,13 @@ def body(settings: Settings) -> None:
         _freshness(fresh, world_queries.market_now(settings), ended),
         hide_index=True,
         width="stretch",
+        height="content",
         column_config={"newest row": st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm", timezone="UTC")},
     )
     if ended:
         st.caption("The market's calendar has ended: ages are counted to its end, and nothing is late.")
+    if settings.invented_quotes or settings.invented_news:
+        st.caption("Quotes, news and what follows from them are simulated: invented for the demonstration.")
     st.subheader("Open gaps", anchor=False)
     gaps = queries.gaps(settings)
     still = gaps[gaps["status"] == "open"]

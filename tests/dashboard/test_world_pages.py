@@ -147,6 +147,7 @@ def test_the_data_health_page_tells_how_old_each_table_is_and_who_rests():
     assert tables.loc["hourly_sentiment", ["state", "age"]].tolist() == ["fresh", "1 h"]
     assert tables.loc["candles", "state"] == "empty"
     assert "ages are counted to its end" in said(test)
+    assert "are simulated: invented for the demonstration" in said(test)
     assert test.dataframe[1].value["source"].tolist() == [world.EVIL_FEED]
     assert "No gap is open" in said(test)
     assert "No outside source was asked yet" in said(test)
