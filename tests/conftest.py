@@ -2,9 +2,11 @@
 
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 from bitpredict.settings import SAMPLE_FOLDER, Settings
 
@@ -16,13 +18,15 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 
 @pytest.fixture(autouse=True)
-def _own_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test sees or touches the user's settings or stores."""
+def _own_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No test sees or touches the user's settings or stores, or logs to where the one before it did."""
     for name in os.environ:
         if name.startswith(("BITPREDICT_", "DAGSTER_")):
             monkeypatch.delenv(name)
     monkeypatch.setenv("BITPREDICT_HOME", str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture
