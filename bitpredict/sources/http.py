@@ -1,11 +1,8 @@
 """HTTP as outside sources need it: one session, limits on time, size and rate, retries that listen to the server."""
 
-import threading
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
 from typing import Protocol
 from urllib.parse import urlencode, urljoin, urlsplit
@@ -18,6 +15,7 @@ from bitpredict.errors import BadSourceDataError, RateLimitedError, SourceUnavai
 from bitpredict.observability import SOURCE_ERRORS, SOURCE_REQUESTS, SOURCE_RETRIES
 from bitpredict.sources.circuits import Circuits
 from bitpredict.sources.connections import Deadline, WatchedAdapter
+from bitpredict.sources.pacing import Pace, asked_to_wait
 from bitpredict.storage.raw import Keep
 
 USER_AGENT = "bitpredict (self-hosted forecasting)"
@@ -115,7 +113,7 @@ class HttpClient:
         self._attempts = attempts
         self._waits = {"wait_initial": wait_initial, "wait_max": wait_max, "wait_jitter": wait_jitter}
         self._longest_pause = longest_pause
-        self._pace = _Pace(interval)
+        self._pace = Pace(interval)
         self._redirects = redirects
         self._session = _Session()
         for scheme in ("http://", "https://"):
@@ -232,9 +230,7 @@ class HttpClient:
         status, url = response.status_code, response.url
         if status in _ANSWERS:
             return
-        wait = _retry_after(response.headers.get("Retry-After"))
-        if wait is None and status == requests.codes.too_many_requests:
-            wait = _reset_after(response.headers.get("x-rate-limit-reset"))
+        wait = asked_to_wait(response.headers, limited=status == requests.codes.too_many_requests)
         if status == requests.codes.im_a_teapot:
             self._count("ban")
             raise RateLimitedError(
@@ -294,48 +290,9 @@ class _Session(requests.Session):
         return None
 
 
-class _Pace:
-    """Hands out instants at which a host may be asked, `interval` seconds apart."""
-
-    def __init__(self, interval: float) -> None:
-        self._interval = interval
-        self._next: dict[str, float] = {}
-        self._lock = threading.Lock()
-
-    def wait(self, host: str) -> None:
-        with self._lock:
-            now = time.monotonic()
-            turn = max(now, self._next.get(host, now))
-            self._next[host] = turn + self._interval
-        time.sleep(turn - now)
-
-    def hold(self, host: str, seconds: float) -> None:
-        with self._lock:
-            self._next[host] = max(time.monotonic() + seconds, self._next.get(host, 0.0))
-
-
 def _host(url: str) -> str:
     return urlsplit(url).netloc
 
 
 def _seconds(wait: float | None) -> str:
     return "an unknown time" if wait is None else f"{wait:g} s"
-
-
-def _retry_after(text: str | None) -> float | None:
-    """Seconds named by a Retry-After header, which holds a number or a date (RFC 9110, 10.2.3)."""
-    if not text:
-        return None
-    try:
-        return max(0.0, float(text))
-    except ValueError:
-        pass
-    try:
-        return max(0.0, (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds())
-    except (ValueError, TypeError):
-        return None
-
-
-def _reset_after(text: str | None) -> float | None:
-    """Seconds until the Unix time that X names for the end of its limit."""
-    return max(0.0, float(text) - time.time()) if text and text.isdecimal() and len(text) < 12 else None
