@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import date
 from pathlib import Path
 
@@ -65,7 +65,8 @@ def _native_noise_into(log: Path) -> Iterator[None]:
         return
     log.parent.mkdir(parents=True, exist_ok=True)
     shown = os.dup(2)
-    with log.open("ab") as file, os.fdopen(shown, "w", buffering=1) as ours:
+    with log.open("ab") as file:
+        ours = os.fdopen(os.dup(2), "w", buffering=1)
         os.dup2(file.fileno(), 2)
         sys.stderr = ours
         try:
@@ -73,6 +74,9 @@ def _native_noise_into(log: Path) -> Iterator[None]:
         finally:
             sys.stderr = sys.__stderr__
             os.dup2(shown, 2)
+            os.close(shown)
+            with suppress(OSError):  # a run that broke off leaves it Dagster's: a file, and its disk may be full
+                ours.close()
 
 
 def _progress(out: Console) -> Progress:
