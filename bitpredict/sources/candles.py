@@ -21,9 +21,8 @@ from bitpredict.observability import SOURCE_REJECTED_ROWS
 from bitpredict.settings import Settings
 from bitpredict.sources.binance import BinanceRest
 from bitpredict.sources.binance_archive import BinanceArchive
-from bitpredict.sources.circuits import Circuits
+from bitpredict.sources.client import open_client
 from bitpredict.sources.downloads import Downloads
-from bitpredict.sources.http import HttpClient
 from bitpredict.sources.simulated import Simulator
 
 _log = structlog.get_logger(__name__)
@@ -145,20 +144,12 @@ def choose_source(settings: Settings) -> CandleSource:
     if settings.market == "simulated":
         return Simulator(settings.simulation_seed)
     downloads = Downloads(settings.home / "cache" / "archive")
-    archive = BinanceArchive(settings.archive, _client(settings, "binance_archive", interval=0.02), downloads=downloads)
+    archive = BinanceArchive(settings.archive, open_client("binance_archive", settings), downloads=downloads)
     if settings.market == "binance":
-        return ArchiveThenRest(archive, BinanceRest(settings.binance_url, _client(settings, "binance", interval=0.1)))
+        return ArchiveThenRest(
+            archive, BinanceRest(settings.binance_url, open_client("binance", settings, interval=0.1))
+        )
     return archive
-
-
-def _client(settings: Settings, source: str, interval: float) -> HttpClient:
-    return HttpClient(
-        source,
-        timeout=settings.http_timeout_seconds,
-        attempts=settings.http_attempts,
-        interval=interval,
-        circuits=Circuits.from_settings(source, settings),
-    )
 
 
 def collect(

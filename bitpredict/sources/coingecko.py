@@ -17,9 +17,9 @@ import pandas as pd
 from bitpredict.errors import BadSourceDataError, RateLimitedError, SourceError, SourceUnavailableError
 from bitpredict.observability import SOURCE_REJECTED_ROWS
 from bitpredict.settings import Settings
-from bitpredict.sources.circuits import Circuits
+from bitpredict.sources.client import open_client
 from bitpredict.sources.coingecko_quotes import chart, current, table
-from bitpredict.sources.http import Asks, HttpClient, Reply
+from bitpredict.sources.http import Asks, Reply
 from bitpredict.storage.raw import Keep
 
 SOURCE = "coingecko"
@@ -84,11 +84,9 @@ class CoinGecko:
         header = _PRO_HEADER if settings.coingecko_plan == "pro" else _FREE_HEADER
         return cls(
             settings.coingecko,
-            HttpClient(
+            open_client(
                 SOURCE,
-                circuits=Circuits.from_settings(SOURCE, settings),
-                timeout=settings.http_timeout_seconds,
-                attempts=settings.http_attempts,
+                settings,
                 interval=_INTERVALS[settings.coingecko_plan],
                 headers={header: key} if key else {},
                 keep=keep,

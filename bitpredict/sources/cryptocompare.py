@@ -26,9 +26,9 @@ from bitpredict.market.symbols import base_currency
 from bitpredict.market.time import DAY, MINUTE, days, floor_minute, utc
 from bitpredict.observability import SOURCE_ERRORS, SOURCE_REJECTED_ROWS
 from bitpredict.settings import Settings
-from bitpredict.sources.circuits import Circuits
+from bitpredict.sources.client import open_client
 from bitpredict.sources.cryptocompare_minutes import Page, decoded, nonsense, over_limits, page
-from bitpredict.sources.http import Asks, HttpClient
+from bitpredict.sources.http import Asks
 from bitpredict.storage.raw import Keep
 
 SOURCE = "cryptocompare"
@@ -79,11 +79,9 @@ class CryptoCompare:
         key = settings.cryptocompare_key.get_secret_value().strip()
         return cls(
             settings.cryptocompare,
-            HttpClient(
+            open_client(
                 SOURCE,
-                circuits=Circuits.from_settings(SOURCE, settings),
-                timeout=settings.http_timeout_seconds,
-                attempts=settings.http_attempts,
+                settings,
                 interval=_INTERVAL,
                 headers={"Authorization": f"Apikey {key}"} if key else {},
                 keep=keep,

@@ -18,9 +18,9 @@ from requests.adapters import BaseAdapter
 
 from bitpredict.errors import BadSourceDataError, SourceError, SourceUnavailableError
 from bitpredict.settings import Settings
-from bitpredict.sources.circuits import Circuits
+from bitpredict.sources.client import open_client
 from bitpredict.sources.feeds import CLOCK_TOLERANCE, OLDEST
-from bitpredict.sources.http import Asks, HttpClient
+from bitpredict.sources.http import Asks
 from bitpredict.text.cleaning import clean_text
 
 SOURCE = "x"
@@ -98,13 +98,7 @@ class XSearch:
         token = settings.x_token.get_secret_value().strip()
         return cls(
             settings.x_url,
-            HttpClient(
-                SOURCE,
-                circuits=Circuits.from_settings(SOURCE, settings),
-                timeout=settings.http_timeout_seconds,
-                attempts=min(settings.http_attempts, 3),
-                headers={"Authorization": f"Bearer {token}"},
-            ),
+            open_client(SOURCE, settings, headers={"Authorization": f"Bearer {token}"}, most_attempts=3),
         )
 
     def pages(self, query: str, since_id: str, at_most: int) -> Iterator[Page]:
