@@ -26,7 +26,7 @@ NO_DATA = (
     "This page fills itself as soon as there is something to show."
 )
 
-INVENTED = "Invented for the demonstration, in the shape of the real source. It says nothing about any market."
+_INVENTED = "Invented for the demonstration, in the shape of the real source. It says nothing about any market."
 
 
 def page(title: str, body: Callable[[Settings], None], every: int = REFRESH_SECONDS, *, badged: bool = True) -> None:
@@ -83,3 +83,16 @@ def show_badge(name: str, meaning: str) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.badge(name, color=_COLOURS[name])
         st.caption(meaning)
+
+
+def show_origin(rows: pd.DataFrame, newest: str, observed: str) -> None:
+    """The badge of rows that others told, or that were invented for the demonstration.
+
+    Args:
+        newest: what the newest of them is, in words.
+        observed: where they come from if they are not invented.
+    """
+    invented = rows["provenance"].str.startswith("simulated").any()
+    show_badge(
+        "simulated" if invented else "live", f"{_INVENTED if invented else observed} {newest}. All times are UTC."
+    )

@@ -7,7 +7,7 @@ from bitpredict.market.time import MINUTE
 from bitpredict.report.wording import count_text, minutes_text, percent_text, utc_text
 from bitpredict.settings import Settings
 from dashboard import world_queries
-from dashboard.frame import INVENTED, page, show_badge
+from dashboard.frame import page, show_origin
 
 _ALL, _RISING, _FALLING, _STALE = "All", "Rising", "Falling", "Stale"
 _STALE_AFTER = 15  # minutes: three ticks of the schedule
@@ -24,7 +24,8 @@ def body(settings: Settings) -> None:
     if quotes.empty:
         st.info(_NOTHING)
         return
-    _origin(quotes)
+    newest = f"Newest quote {utc_text(quotes['observed_at'].max())}"
+    show_origin(quotes, newest, "Quotes as CoinGecko tells them.")
     now = world_queries.market_now(settings)
     quotes = quotes.assign(age=[max(0, (now - moment) // MINUTE) for moment in quotes["observed_at"]])
     _numbers(quotes)
@@ -42,14 +43,6 @@ def body(settings: Settings) -> None:
         f"{len(shown)} of {len(quotes)} coins, in US dollars. Without a quote of a day before, no change is told. "
         "Click a column's head to sort."
     )
-
-
-def _origin(quotes: pd.DataFrame) -> None:
-    newest = utc_text(quotes["observed_at"].max())
-    if quotes["provenance"].str.startswith("simulated").any():
-        show_badge("simulated", f"{INVENTED} Newest quote {newest}. All times are UTC.")
-    else:
-        show_badge("live", f"Quotes as CoinGecko tells them. Newest quote {newest}. All times are UTC.")
 
 
 def _numbers(quotes: pd.DataFrame) -> None:

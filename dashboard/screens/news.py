@@ -12,7 +12,7 @@ from bitpredict.report.wording import minutes_text, utc_text
 from bitpredict.report.world import SENTIMENT_CAPTION, sentiment_chart
 from bitpredict.settings import Settings
 from dashboard import queries, world_queries
-from dashboard.frame import INVENTED, draw, literal, page, show_badge
+from dashboard.frame import draw, literal, page, show_origin
 
 _NOTHING = (
     "No article is stored here yet. Run `bitpredict demo` for the sample's invented ones, or on an open market (set "
@@ -33,20 +33,13 @@ def body(settings: Settings) -> None:
         st.info(_NOTHING)
         return
     if not articles.empty:
-        _origin(articles)
+        newest = f"Newest article {utc_text(articles['first_seen_at'].max())}"
+        show_origin(articles, newest, "Headlines as the feeds tell them.")
     _headlines(articles)
     st.subheader("Sentiment against price", anchor=False)
     _sentiment(settings)
     st.subheader("Feeds", anchor=False)
     _feeds(feeds, world_queries.market_now(settings))
-
-
-def _origin(articles: pd.DataFrame) -> None:
-    newest = utc_text(articles["first_seen_at"].max())
-    if articles["provenance"].str.startswith("simulated").any():
-        show_badge("simulated", f"{INVENTED} Newest article {newest}. All times are UTC.")
-    else:
-        show_badge("live", f"Headlines as the feeds tell them. Newest article {newest}. All times are UTC.")
 
 
 def _headlines(articles: pd.DataFrame) -> None:

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from threading import Thread
 
 import numpy as np
@@ -11,7 +11,6 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-import dashboard
 from bitpredict.report.series import quantile_prices
 from bitpredict.report.wording import NOTHING
 from bitpredict.settings import Settings
@@ -20,8 +19,10 @@ from bitpredict.streaming.open_log import open_event_log
 from bitpredict.streaming.topics import PREDICTIONS, topic_specs, trades_topic
 from dashboard import following
 from tests.support import live_messages as made
+from tests.support import pages
+from tests.support.pages import metrics, plainly_said
 
-PAGE = Path(dashboard.__file__).parent / "screens" / "live.py"
+run = partial(pages.run, "live")
 
 
 @pytest.fixture(autouse=True)
@@ -42,19 +43,8 @@ def log(settings: Settings) -> Iterator[EventLog]:
         yield opened
 
 
-def run() -> AppTest:
-    test = AppTest.from_file(str(PAGE), default_timeout=60).run()
-    assert not test.exception
-    return test
-
-
 def said(test: AppTest) -> str:
-    kinds = ("markdown", "caption", "info", "warning", "error")
-    return "\n".join(element.value for kind in kinds for element in test.get(kind)).replace("\\", "")
-
-
-def metrics(test: AppTest) -> dict[str, str]:
-    return {metric.label: metric.value for metric in test.metric}
+    return plainly_said(test, "warning")
 
 
 def test_without_an_event_log_the_page_says_what_to_run_and_makes_none(settings):

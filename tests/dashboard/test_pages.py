@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-import dashboard
 from bitpredict.market.time import DAY
 from bitpredict.report.series import quantile_prices
 from bitpredict.settings import Settings
@@ -16,8 +15,8 @@ from bitpredict.storage.ledger import write_forecasts
 from dashboard import queries
 from dashboard.frame import literal
 from tests.support import stores
+from tests.support.pages import FOLDER, run, said
 
-FOLDER = Path(dashboard.__file__).parent
 PAGES = ("forecasts", "scorecard", "data")
 
 
@@ -31,16 +30,6 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def full(filled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BITPREDICT_HOME", str(filled))
-
-
-def run(page: str) -> AppTest:
-    test = AppTest.from_file(str(FOLDER / "screens" / f"{page}.py"), default_timeout=60).run()
-    assert not test.exception
-    return test
-
-
-def said(test: AppTest) -> str:
-    return "\n".join(element.value for kind in ("markdown", "caption", "info", "error") for element in test.get(kind))
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -8,15 +8,14 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-import dashboard
 from bitpredict.report.world import with_last_day
 from bitpredict.settings import Settings
 from bitpredict.sources.circuits import Circuits
 from bitpredict.storage.cache import open_cache
 from dashboard import world_queries
 from tests.support import world
+from tests.support.pages import metrics, plainly_said, run
 
-SCREENS = Path(dashboard.__file__).parent / "screens"
 PAGES = ("market", "news", "data_health")
 
 
@@ -38,19 +37,8 @@ def full(filled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BITPREDICT_HOME", str(filled))
 
 
-def run(page: str) -> AppTest:
-    test = AppTest.from_file(str(SCREENS / f"{page}.py"), default_timeout=60).run()
-    assert not test.exception
-    return test
-
-
 def said(test: AppTest) -> str:
-    kinds = ("markdown", "caption", "info", "success", "error")
-    return "\n".join(element.value for kind in kinds for element in test.get(kind)).replace("\\", "")
-
-
-def metrics(test: AppTest) -> dict[str, str]:
-    return {metric.label: metric.value for metric in test.metric}
+    return plainly_said(test, "success")
 
 
 @pytest.mark.parametrize("page", PAGES)
