@@ -27,7 +27,7 @@ from bitpredict.streaming.bars import Bar
 from bitpredict.streaming.credible import fault_of_candle, fault_of_trade
 from bitpredict.streaming.forecasts import Trigger
 from bitpredict.streaming.lane import SECOND, Lane, Verdict, by_second, floor_second
-from bitpredict.streaming.live_features import row_at
+from bitpredict.streaming.live_features import LiveRow, row_at
 from bitpredict.streaming.log import Record
 from bitpredict.streaming.messages import Candle, Prediction, Rejected, Trade, decode_candle, decode_trade
 from bitpredict.streaming.minute_store import MinuteStore
@@ -60,6 +60,7 @@ class Outputs:
         rejected: (topic they came from, what is wrong).
         counts: trades and candles used, duplicates, late ones.
         skipped: horizons without a forecast, by reason.
+        rows: symbol -> the features of its newest full minute; none of a replay's, whose minutes are past.
     """
 
     predictions: list[Prediction] = field(default_factory=list)
@@ -67,6 +68,7 @@ class Outputs:
     rejected: list[tuple[str, Rejected]] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     skipped: Counter[str] = field(default_factory=Counter)
+    rows: dict[str, LiveRow] = field(default_factory=dict)
 
     @property
     def made(self) -> bool:
@@ -80,6 +82,7 @@ class Outputs:
         self.rejected += more.rejected
         self.counts += more.counts
         self.skipped += more.skipped
+        self.rows |= more.rows
 
 
 class _State(msgspec.Struct):
@@ -257,6 +260,8 @@ class PartitionEngine:
         if row is None:
             outputs.skipped["no bar for the minute"] += 1
             return
+        if not trigger.replayed:
+            outputs.rows[lane.symbol] = row
         statistics = lane.window.statistics()
         outputs.predictions += forecasts.from_minute(lane, close, row.reference_price, statistics, trigger)
         if lane.closed is not None:

@@ -5,6 +5,7 @@ from datetime import datetime
 
 import numpy as np
 
+from bitpredict.features.catalog import FEATURE_SET_VERSION, OWN_FEATURES
 from bitpredict.features.minutes import PROVENANCES
 from bitpredict.features.table import origin_values
 from bitpredict.features.view import View
@@ -36,6 +37,21 @@ class LiveRow:
         """The row with the features `names`, as models read it."""
         values: Floats = np.array([[self.values[name] for name in names]])
         return FeatureRows(np.array([to_numpy(self.origin)]), names, values)
+
+    def stored(self, symbol: str) -> dict[str, object]:
+        """The row as `catalog.PRICE_FEATURES` has it, null as None; known since the minute's close, as candles are."""
+        return {
+            **{name: None if np.isnan(value) else value for name, value in self.values.items()},
+            **{name: int(self.values[name]) for name in _WHOLE},
+            "symbol": symbol,
+            "origin": self.origin,
+            "provenance": self.provenance,
+            "feature_set_version": FEATURE_SET_VERSION,
+            "known_at": self.origin,
+        }
+
+
+_WHOLE = tuple(feature.name for feature in OWN_FEATURES if feature.whole)
 
 
 def row_at(store: MinuteStore, origin: datetime) -> LiveRow | None:

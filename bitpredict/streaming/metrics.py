@@ -17,6 +17,11 @@ SKIPPED = Counter("bitpredict_stream_skipped", "forecasts that could not be made
 IN_LEDGER = Counter(
     "bitpredict_stream_ledger_rows", "forecasts written to the ledger: new, or there already", ["state"]
 )
+SERVED = Counter(
+    "bitpredict_stream_served_rows",
+    "rows for ml_features_materialized: written, newer there, refused, too old, or failed: a store was away",
+    ["outcome"],
+)
 LATENCY = Histogram(
     "bitpredict_stream_latency_seconds",
     "from a message in the log to the forecast that it led to",

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
 import structlog
+from sqlalchemy import Engine
 
 from bitpredict.errors import EventLogError, FencedError, StorageError
 from bitpredict.settings import Settings
@@ -22,6 +23,7 @@ from bitpredict.streaming.holdings import Holdings
 from bitpredict.streaming.log import EventLog, Polled, Subscription
 from bitpredict.streaming.messages import Prediction
 from bitpredict.streaming.model_watch import ModelWatch
+from bitpredict.streaming.serving import RowServer
 from bitpredict.streaming.settling import ledger_rows, settle
 from bitpredict.streaming.topics import candles_topic, live_exchanges, trades_topic
 
@@ -52,6 +54,7 @@ class Predictor:
         self._log = log
         self._watch = watch or ModelWatch.from_settings(settings)
         self._lake = Lake.from_settings(settings)
+        self._rows = RowServer(self._lake)
         self._ready = False
         self._used: Counter[str] = Counter()
         self._saved_at = 0.0
@@ -61,6 +64,7 @@ class Predictor:
         """Predict until `stop`. Raises SettingsError: the database's or the registry's address is malformed."""
         self._watch.start()
         try:
+            self._rows.start(self._database())
             while not stop.is_set():
                 try:
                     self._session(stop)
@@ -68,6 +72,7 @@ class Predictor:
                     self._wait(error, stop)
         finally:
             self._ready = False
+            self._rows.stop()
             self._watch.stop()
 
     def ready(self) -> bool:
@@ -78,13 +83,17 @@ class Predictor:
         return (
             f"used {used['trades']} trades and {used['candles']} candles ({used['late']} late, "
             f"{used['duplicates']} duplicates, {used['rejected']} rejected), made {used['predictions']} forecasts "
-            f"and {used['bars']} bars, wrote {used['ledger']} rows to the ledger"
+            f"and {used['bars']} bars, wrote {used['ledger']} rows to the ledger, served "
+            f"{self._rows.written} feature rows"
         )
+
+    def _database(self) -> Engine:
+        return open_engine(self._settings.database, "BITPREDICT_DATABASE_URL", LEDGER_BUSY_SECONDS)
 
     def _session(self, stop: threading.Event) -> None:
         """A membership of the group, from its beginning to `stop` or an error."""
         connect(self._settings).dispose()  # makes sure of the schema
-        self._ledger = open_engine(self._settings.database, "BITPREDICT_DATABASE_URL", LEDGER_BUSY_SECONDS)
+        self._ledger = self._database()
         write_few_forecasts(self._ledger, [])  # connected: the first forecasts do not wait for it
         exchanges = live_exchanges(self._settings)
         topics = [name for exchange in exchanges for name in (trades_topic(exchange), candles_topic(exchange))]
@@ -136,6 +145,7 @@ class Predictor:
             holdings.saved()
             self._saved_at = time.monotonic()
             self._working()
+            self._rows.give(outputs.rows)
             self._told(outputs)
 
     def _in_ledger(self, predictions: Sequence[Prediction], stop: threading.Event) -> bool:
