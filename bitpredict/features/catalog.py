@@ -51,8 +51,16 @@ _QUALITY = [
     field("known_at", TIMESTAMP, "when the row could first have been used", "UTC"),
 ]
 _OUTSIDE = [
-    field("sentiment_coverage", pa.float64(), "share of the last 24 full hours of which news sentiment is there"),
-    field("breadth_coverage", pa.float64(), "share of the last 12 full five minutes of which market breadth is there"),
+    field(
+        "sentiment_coverage",
+        pa.float64(),
+        "share of the last 24 full hours (told 20 minutes later) that have sentiment",
+    ),
+    field(
+        "breadth_coverage",
+        pa.float64(),
+        "share of the last 12 full five minutes (told 5 later) that have market breadth",
+    ),
     field(
         "outside_provenance",
         pa.string(),

@@ -12,14 +12,14 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bitpredict.features.as_of import Instants, microseconds, newest_usable, share_told
+from bitpredict.features.as_of import MICROSECOND, Instants, microseconds, newest_usable, share_told
 from bitpredict.features.breadth import MARKET_BREADTH
 from bitpredict.features.declaration import Feature
 from bitpredict.features.minutes import PROVENANCES, trust
 from bitpredict.features.windows import Floats
 from bitpredict.market.horizons import ORIGIN_STEP
 from bitpredict.market.symbols import base_currency
-from bitpredict.market.time import DAY
+from bitpredict.market.time import DAY, MINUTE
 from bitpredict.storage.contracts import HOURLY_SENTIMENT, Contract
 from bitpredict.storage.lake import Lake
 
@@ -28,7 +28,14 @@ SENTIMENT_WITHIN: timedelta = 3 * HOUR
 BREADTH_WITHIN: timedelta = 3 * ORIGIN_STEP
 """A row older than this at an origin says nothing of it any more."""
 
-OUTSIDE_REACH: timedelta = DAY
+SENTIMENT_DELAY: timedelta = 20 * MINUTE
+BREADTH_DELAY: timedelta = ORIGIN_STEP
+"""A row may be used so long after its own time, live and in batch alike, although it says nothing that was not known
+at that time: nobody has it before a run of the graph has stored it, and a past origin shall not see what a live one
+could not. An hour of sentiment is stored by the round of news on the hour, or if that fails by the next, a quarter of
+an hour later; five minutes of breadth by the run of these five minutes, which takes a fraction of them."""
+
+OUTSIDE_REACH: timedelta = DAY + SENTIMENT_DELAY
 """How far before an origin rows are looked at: the hours that the coverage of sentiment counts."""
 
 _EVERYTHING = "all"
@@ -48,14 +55,14 @@ _BREADTH = {
 
 FEATURES: tuple[Feature, ...] = (
     *(
-        Feature(f"sentiment_{name}_24h", f"{meaning}; at most 3 hours old", "", 0)
+        Feature(f"sentiment_{name}_24h", f"{meaning}; 20 minutes to 3 hours old", "", 0)
         for name, meaning in _SENTIMENT.items()
     ),
     *(
-        Feature(f"sentiment_{name}_24h_own", f"{meaning} that mention the symbol's coin; at most 3 hours old", "", 0)
+        Feature(f"sentiment_{name}_24h_own", f"{meaning} that mention its coin; 20 minutes to 3 hours old", "", 0)
         for name, meaning in _SENTIMENT.items()
     ),
-    *(Feature(f"breadth_{name}", f"{meaning}; at most 15 minutes old", "", 0) for name, meaning in _BREADTH.items()),
+    *(Feature(f"breadth_{name}", f"{meaning}; 5 to 15 minutes old", "", 0) for name, meaning in _BREADTH.items()),
 )
 """They look at no candles. The oldest article is 24 hours older than its row."""
 
@@ -79,8 +86,11 @@ class Outside:
         )
 
     def until(self, origin: datetime) -> "Outside":
-        """Without what is of a later time than `origin`, or was known later."""
-        return Outside(_until(self.sentiment, HOURLY_SENTIMENT, origin), _until(self.breadth, MARKET_BREADTH, origin))
+        """Without what may not be used at `origin` yet, or was known later."""
+        return Outside(
+            _until(self.sentiment, HOURLY_SENTIMENT, origin, SENTIMENT_DELAY),
+            _until(self.breadth, MARKET_BREADTH, origin, BREADTH_DELAY),
+        )
 
 
 NOTHING_OUTSIDE = Outside()
@@ -90,28 +100,29 @@ NOTHING_OUTSIDE = Outside()
 def outside_columns(rows: pa.Table, outside: Outside) -> dict[str, npt.NDArray[np.generic]]:
     """Every feature of `FEATURES` and the columns that say how far to trust them, for each row; null is NaN or None.
 
-    A row of a source counts at an origin if neither its own time nor its `known_at` is later: before its time what it
-    says was not over, and an hour without news is news. The newest counts.
+    A row of a source counts at an origin if neither its own time and the source's delay nor its `known_at` is later.
+    The newest counts.
 
     Args:
         rows: `symbol` and `origin`, in any order.
 
     Returns:
         Beside the features `sentiment_coverage` (share of the last 24 full hours that have a row), `breadth_coverage`
-        (of the last hour's 12 full five minutes) and `outside_provenance` (of the rows used, None without any).
+        (of the last 12 full five minutes), both of those whose delay is over, and `outside_provenance` (of the rows
+        used, None without any).
     """
     origins = microseconds(rows["origin"])
     stories = outside.sentiment.filter(pc.equal(outside.sentiment["source"], _EVERYTHING))
-    whole = _Source.of(stories.filter(pc.equal(stories["coin"], _EVERYTHING)), HOURLY_SENTIMENT)
-    breadth = _Source.of(outside.breadth, MARKET_BREADTH)
+    whole = _Source.of(stories.filter(pc.equal(stories["coin"], _EVERYTHING)), HOURLY_SENTIMENT, SENTIMENT_DELAY)
+    breadth = _Source.of(outside.breadth, MARKET_BREADTH, BREADTH_DELAY)
     at, breadth_at = whole.newest(origins, SENTIMENT_WITHIN), breadth.newest(origins, BREADTH_WITHIN)
     own = _own(rows, stories, whole, origins, at)
     found: dict[str, npt.NDArray[np.generic]] = {
         **{f"sentiment_{name}_24h": whole.values(name, at) for name in _SENTIMENT},
         **{f"sentiment_{name}_24h_own": own[name] for name in _SENTIMENT},
         **{f"breadth_{name}": breadth.values(name, breadth_at) for name in _BREADTH},
-        "sentiment_coverage": share_told(whole.times, whole.usable_from, origins, HOUR, DAY // HOUR),
-        "breadth_coverage": share_told(breadth.times, breadth.usable_from, origins, ORIGIN_STEP, HOUR // ORIGIN_STEP),
+        "sentiment_coverage": whole.told(origins, HOUR, DAY // HOUR),
+        "breadth_coverage": breadth.told(origins, ORIGIN_STEP, HOUR // ORIGIN_STEP),
     }
     worst = np.maximum(whole.trusted(at), breadth.trusted(breadth_at))
     found["outside_provenance"] = np.array([*PROVENANCES, None], object)[worst]
@@ -126,17 +137,23 @@ class _Source:
         name: of the table.
         times: (n,) what the rows are of.
         usable_from: (n,) from when on they may be used.
+        delay: how long after its own time a row may be used at the earliest, in microseconds.
     """
 
     name: str
     table: pa.Table
     times: Instants
     usable_from: Instants
+    delay: int
 
     @classmethod
-    def of(cls, table: pa.Table, contract: Contract) -> "_Source":
-        times = microseconds(table[contract.time])
-        return cls(contract.table, table, times, np.maximum(times, microseconds(table["known_at"])))
+    def of(cls, table: pa.Table, contract: Contract, delay: timedelta) -> "_Source":
+        times, late = microseconds(table[contract.time]), delay // MICROSECOND
+        return cls(contract.table, table, times, np.maximum(times + late, microseconds(table["known_at"])), late)
+
+    def told(self, origins: Instants, step: timedelta, steps: int) -> Floats:
+        """Which share of the last `steps` full multiples of `step` whose delay is over has a usable row."""
+        return share_told(self.times, self.usable_from - self.delay, origins - self.delay, step, steps)
 
     def newest(self, origins: Instants, within: timedelta) -> npt.NDArray[np.intp]:
         return newest_usable(self.times, self.usable_from, origins, within)
@@ -161,7 +178,8 @@ def _own(
     hours = np.append(whole.times, -1)[at]
     for symbol in sorted(set(symbols)):
         mine = np.flatnonzero((symbols == symbol) & (at >= 0))
-        coin = _Source.of(stories.filter(pc.equal(stories["coin"], base_currency(symbol))), HOURLY_SENTIMENT)
+        its = stories.filter(pc.equal(stories["coin"], base_currency(symbol)))
+        coin = _Source.of(its, HOURLY_SENTIMENT, SENTIMENT_DELAY)
         places = {int(hour): place for place, hour in enumerate(coin.times)}
         place = np.array([places.get(int(hour), -1) for hour in hours[mine]], np.intp)
         known = np.append(coin.usable_from, 0)[place] <= origins[mine]
@@ -171,6 +189,6 @@ def _own(
     return found
 
 
-def _until(table: pa.Table, contract: Contract, origin: datetime) -> pa.Table:
-    moment = pa.scalar(origin)
-    return table.filter(pc.and_(pc.less_equal(table[contract.time], moment), pc.less_equal(table["known_at"], moment)))
+def _until(table: pa.Table, contract: Contract, origin: datetime, delay: timedelta) -> pa.Table:
+    due = pc.less_equal(table[contract.time], pa.scalar(origin - delay))
+    return table.filter(pc.and_(due, pc.less_equal(table["known_at"], pa.scalar(origin))))

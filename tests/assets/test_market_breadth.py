@@ -59,7 +59,9 @@ def test_quotes_become_breadth_and_breadth_features(engine, lake):
     assert {name: check.passed for name, check in ran.checks.items()} == dict.fromkeys(ran.checks, True)
     assert {"breadth_in_range", "most_coins", "no_lookahead"} <= set(ran.checks)
     rows = lake.read(FEATURE_TABLE).to_pandas()
-    joined = rows.merge(stored.to_pandas().add_prefix("breadth_"), left_on="origin", right_on="breadth_origin")
+    told = stored.to_pandas().add_prefix("breadth_")
+    told["breadth_origin"] += 5 * MINUTE  # nobody has a row earlier
+    joined = rows.merge(told, left_on="origin", right_on="breadth_origin")
     assert len(joined) == 2 * stored.num_rows
     assert (joined["breadth_share_up_1h_x"] == joined["breadth_share_up_1h_y"]).all()
     assert rows["breadth_coverage"].max() == 1.0

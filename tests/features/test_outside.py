@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from bitpredict.errors import ContractError
@@ -49,27 +50,27 @@ def columns(outside: Outside, *origins: datetime, symbol: str = "BTCUSDT") -> li
 
 
 def expected(hours: list, wides: list, symbol: str, origin: datetime) -> dict[str, object]:
-    def usable(rows: list, time: str) -> list[dict[str, object]]:
-        return [row for row in rows if row[time] <= origin and row["known_at"] <= origin]
+    def usable(rows: list, time: str, delay: timedelta) -> list[dict[str, object]]:
+        return [row for row in rows if row[time] + delay <= origin and row["known_at"] <= origin]
 
     def newest(rows: list[dict[str, object]], time: str, within: timedelta) -> dict[str, object]:
         return max([row for row in rows if origin - row[time] <= within], key=lambda row: row[time], default={})
 
-    stories = [row for row in usable(hours, "hour") if row["source"] == "all"]
+    stories = [row for row in usable(hours, "hour", 20 * MINUTE) if row["source"] == "all"]
     everything = [row for row in stories if row["coin"] == "all"]
     whole = newest(everything, "hour", 3 * HOUR)
     own = next((r for r in stories if r["coin"] == symbol[:-4] and r["hour"] == whole.get("hour")), {})
     if whole and not own:
         own = {"articles": 0}
-    market = usable(wides, "origin")
+    market = usable(wides, "origin", 5 * MINUTE)
     wide = newest(market, "origin", 15 * MINUTE)
     kinds = [row["provenance"] for row in (whole, wide) if row]
     return {
         **{f"sentiment_{name}_24h": whole.get(name) for name in SENTIMENT},
         **{f"sentiment_{name}_24h_own": own.get(name) for name in SENTIMENT},
         **{f"breadth_{name}": wide.get(name) for name in BREADTH},
-        "sentiment_coverage": sum(row["hour"] > origin - DAY for row in everything) / 24,
-        "breadth_coverage": sum(row["origin"] > origin - HOUR for row in market) / 12,
+        "sentiment_coverage": sum(row["hour"] > origin - 20 * MINUTE - DAY for row in everything) / 24,
+        "breadth_coverage": sum(row["origin"] > origin - 5 * MINUTE - HOUR for row in market) / 12,
         "outside_provenance": max(kinds, key=["observed", "repaired", "simulated"].index, default=None),
     }
 
@@ -128,18 +129,23 @@ def test_every_origin_is_told_what_looking_through_all_rows_gives(outside):
     ("rows", "mean"),
     [
         pytest.param([], None, id="nothing is collected"),
-        pytest.param([{"hour": MIDNIGHT}], 0.1, id="of this hour"),
+        pytest.param([{"hour": MIDNIGHT - HOUR}], 0.1, id="of an hour ago"),
+        pytest.param([{"hour": MIDNIGHT - 20 * MINUTE}], 0.1, id="as old as it takes to be there"),
+        pytest.param([{"hour": MIDNIGHT - 15 * MINUTE}], None, id="not there for everybody yet"),
         pytest.param([{"hour": MIDNIGHT - 3 * HOUR}], 0.1, id="three hours old"),
         pytest.param([{"hour": MIDNIGHT - 4 * HOUR}], None, id="too old"),
         pytest.param([{"hour": MIDNIGHT + HOUR, "known_at": MIDNIGHT - MINUTE}], None, id="an hour that is not over"),
-        pytest.param([{"hour": MIDNIGHT, "known_at": MIDNIGHT + MINUTE}], None, id="known a minute later"),
+        pytest.param([{"hour": MIDNIGHT - HOUR, "known_at": MIDNIGHT + MINUTE}], None, id="known a minute later"),
         pytest.param(
-            [{"hour": MIDNIGHT, "known_at": MIDNIGHT + MINUTE}, {"hour": MIDNIGHT - HOUR, "mean": -0.4}],
+            [
+                {"hour": MIDNIGHT - HOUR, "known_at": MIDNIGHT + MINUTE},
+                {"hour": MIDNIGHT - 2 * HOUR, "mean": -0.4},
+            ],
             -0.4,
             id="the hour before while the newest is not known",
         ),
-        pytest.param([{"hour": MIDNIGHT, "source": "feed"}], None, id="of one feed alone"),
-        pytest.param([{"hour": MIDNIGHT, "coin": "BTC"}], None, id="of one coin alone"),
+        pytest.param([{"hour": MIDNIGHT - HOUR, "source": "feed"}], None, id="of one feed alone"),
+        pytest.param([{"hour": MIDNIGHT - HOUR, "coin": "BTC"}], None, id="of one coin alone"),
     ],
 )
 def test_which_row_counts(rows, mean):
@@ -191,8 +197,28 @@ def test_an_article_first_seen_after_an_origin_moves_the_feature_only_from_then_
         return rows["sentiment_mean_24h"].to_pylist()
 
     before, on_the_hour, after = (means(MIDNIGHT + HOUR + shift * MINUTE) for shift in (-1, 0, 1))
-    assert before == on_the_hour == [0.5] * 12 + [pytest.approx(-0.2)] * 24
-    assert after == [0.5] * 24 + [pytest.approx(-0.2)] * 12
+    assert before == on_the_hour == [0.5] * 16 + [pytest.approx(-0.2)] * 20
+    assert after == [0.5] * 28 + [pytest.approx(-0.2)] * 8
+
+
+def test_a_whole_day_of_hours_is_a_coverage_of_one_at_every_origin():
+    """The hour that just ended is missed by nobody until its row is due."""
+    hours = sentiment(*({"hour": MIDNIGHT - n * HOUR} for n in range(-1, 26)))
+    steps = breadth(*({"origin": MIDNIGHT - 5 * n * MINUTE} for n in range(-12, 14)))
+    found = columns(Outside(hours, steps), *(MIDNIGHT + n * MINUTE for n in range(60)))
+    assert {(row["sentiment_coverage"], row["breadth_coverage"]) for row in found} == {(1.0, 1.0)}
+
+
+def test_what_is_stored_in_time_is_seen_live_as_it_is_seen_later():
+    """Each minute, with what a live process finds in the lake: an hour's row nineteen minutes after it, or if that
+    round of news was the second one, and five minutes of breadth four minutes after them."""
+    hours = sentiment(*({"hour": MIDNIGHT - n * HOUR, "mean": n / 10} for n in range(-3, 26)))
+    steps = breadth(*({"origin": MIDNIGHT - 5 * n * MINUTE, "share_up_1h": n % 7 / 7} for n in range(-36, 14)))
+    moments = [MIDNIGHT + n * MINUTE for n in range(180)]
+    for now, later in zip(moments, columns(Outside(hours, steps), *moments), strict=True):
+        stored = hours.filter(pc.less_equal(hours["hour"], pa.scalar(now - 19 * MINUTE)))
+        there = Outside(stored, steps.filter(pc.less_equal(steps["origin"], pa.scalar(now - 4 * MINUTE))))
+        assert columns(there, now) == [later]
 
 
 def test_the_columns_of_candles_are_what_they_were_without(only_bitcoin, outside):
