@@ -135,7 +135,8 @@ def feature_table(context: dg.AssetExecutionContext, platform: Platform, price_f
 )
 def ml_features_materialized(context: dg.AssetExecutionContext, platform: Platform) -> None:
     """The newest row of the feature table a symbol, for serving. A row of another version, out of range, too old or
-    otherwise not to be believed leaves the old one where it is and fails the run; a newer one that is there stays."""
+    otherwise not to be believed leaves the old one where it is and fails the run; a newer one that is there stays, as
+    the live predictor writes them each minute."""
     stored_days = platform.lake.days(FEATURE_TABLE)
     if not stored_days:
         raise dg.Failure("feature_table is empty; materialize it before its newest rows")
