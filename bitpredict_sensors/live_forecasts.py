@@ -16,6 +16,7 @@ from bitpredict.streaming.ranges import Range, read_range
 from bitpredict.streaming.topics import PREDICTIONS, live_exchanges
 from bitpredict_assets.resources import Platform
 from bitpredict_sensors import offsets
+from bitpredict_sensors.newest_cursor import newest_cursor
 from bitpredict_sensors.placing import limits, oldest, placed_now, states
 
 _ASSET = dg.AssetKey("live_forecasts")
@@ -44,7 +45,7 @@ def live_forecasts_sensor(
 ) -> dg.SensorResult | dg.SkipReason:
     from bitpredict.streaming.open_log import open_event_log
 
-    cursor = offsets.parse(context.cursor)
+    cursor = offsets.parse(newest_cursor(context))
     try:
         with open_event_log(platform.settings) as log:
             return _tick(context, platform, log, cursor)

@@ -16,6 +16,7 @@ from bitpredict_assets.partitions import streamed
 from bitpredict_assets.resources import Platform
 from bitpredict_sensors import offsets
 from bitpredict_sensors.event_days import Cut, cut
+from bitpredict_sensors.newest_cursor import newest_cursor
 from bitpredict_sensors.placing import limits, oldest, placed_now, states
 from bitpredict_sensors.requested import Found, Requested, State, TradesCursor, review
 
@@ -42,7 +43,7 @@ def streamed_trades_sensor(
 ) -> dg.SensorResult | dg.SkipReason:
     from bitpredict.streaming.open_log import open_event_log
 
-    cursor = offsets.decoded(context.cursor, TradesCursor, TradesCursor())
+    cursor = offsets.decoded(newest_cursor(context), TradesCursor, TradesCursor())
     try:
         with open_event_log(platform.settings) as log:
             return _tick(context, platform, log, cursor)

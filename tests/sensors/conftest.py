@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 import pytest
+from dagster._core.storage.schedules import SqliteScheduleStorage
 
 from bitpredict.settings import Settings
 from bitpredict.storage.contracts import STREAMED_TRADES
@@ -57,6 +58,7 @@ class Lane:
             instance=shared_instance(),
             cursor=self.cursor,
             repository_def=defs.get_repository_def(),
+            sensor_name=self.sensor,
             resources={"platform": Platform()},
         )
         with context:
@@ -93,6 +95,13 @@ class Lane:
 
     def expected(self) -> set[tuple[str, str, float, datetime]]:
         return {(each.symbol, each.trade_id, each.price, each.event_time) for each in self.sent}
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _ticks_are_kept(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A Dagster instance in memory keeps no ticks; every one that a sensor meets does."""
+    storage = SqliteScheduleStorage.from_local(str(tmp_path_factory.mktemp("schedules")))
+    shared_instance()._schedule_storage = storage
 
 
 @pytest.fixture
