@@ -15,6 +15,7 @@ from bitpredict.market.time import DAY, utc
 from bitpredict.settings import Settings
 from bitpredict.sources.circuits import host_states
 from bitpredict.sources.http import HttpClient
+from bitpredict.storage.backups import backup_store, backups
 from bitpredict.storage.cache import open_cache
 from bitpredict.storage.contracts import Contract
 from bitpredict.storage.database import REVISIONS, open_database, schema_state
@@ -25,6 +26,7 @@ EVERYWHERE = {"binance_candles", "candles", "price_features", "feature_table"}
 """Tables that a lake has whatever else is collected."""
 
 UPGRADE = "run `bitpredict db upgrade`"
+_BACK_UP = "materialize `database_backup`"
 LINE = 200
 """Characters of a source's problem that are shown."""
 
@@ -77,7 +79,7 @@ def _lake_table(check: str, contract: Contract, tables: Lake, version: int) -> F
     days = tables.days(contract)
     if not days:
         return Finding(check, Status.WARN, f"version {version}, empty", FILL)
-    rows = tables.read(contract, utc(days[-1]), utc(days[-1]) + DAY, columns=["symbol"]).num_rows
+    rows = tables.read(contract, utc(days[-1]), utc(days[-1]) + DAY, columns=[contract.time]).num_rows
     span = f"{len(days):,} days from {days[0]} to {days[-1]}{_holes(days)}"
     return Finding(check, Status.OK, f"version {version}, {span}; {rows:,} rows on the last")
 
@@ -150,6 +152,24 @@ def cache(settings: Settings) -> Finding:
         remedy = "start it or change BITPREDICT_REDIS_URL; until then pages are slower, and nothing is wrong"
         return Finding("cache", Status.WARN, opened.where, remedy)
     return Finding("cache", Status.OK, f"{opened.where} answers")
+
+
+def backup(settings: Settings) -> Finding:
+    """How old the newest backup is, if there are to be any."""
+    if not settings.backup_url:
+        return Finding("backup", Status.OK, "none is made; BITPREDICT_BACKUP_URL says where to")
+    try:
+        finished = backups(backup_store(settings))
+    except BitPredictError as error:
+        return Finding("backup", Status.FAIL, str(error))
+    where = masked(settings.backup_url)
+    if not finished:
+        return Finding("backup", Status.WARN, f"{where} has none yet", f"nothing to do before tomorrow; or {_BACK_UP}")
+    newest = finished[-1]
+    detail = f"{where} has {len(finished)}, the newest of {newest.made_at:%Y-%m-%d %H:%M:%S} UTC"
+    if datetime.now(UTC) - newest.made_at > 2 * DAY:
+        return Finding("backup", Status.WARN, detail, f"see why its daily run fails; {_BACK_UP}")
+    return Finding("backup", Status.OK, detail)
 
 
 def _answers(check: str, address: str, remedy: str) -> Finding:

@@ -110,6 +110,11 @@ def feature_table(context: dg.AssetExecutionContext, platform: Platform, price_f
     window = context.partition_time_window
     joined = join_features(price_features, Outside.read(platform.lake, window.start, window.end))
     table = joined.filter(pa.compute.greater_equal(joined["origin"], pa.scalar(window.start, joined["origin"].type)))
+    if other := set(table["feature_set_version"].unique().to_pylist()) - {FEATURE_SET_VERSION}:
+        raise dg.Failure(
+            f"price_features of these days were made by feature set {', '.join(sorted(other))}, here it is "
+            f"{FEATURE_SET_VERSION}; materialize price_features of these days first"
+        )
     described = {**summary(table, FEATURE_TABLE), "feature set": FEATURE_SET_VERSION}
     shown = {"preview": last_rows(table)}
     if table.num_rows:

@@ -116,3 +116,19 @@ def test_the_first_day_of_the_calendar_has_features_without_look_back(lake):
     assert len(rows) == 2 * 287
     assert rows["coverage"].max() < 1440 / 10080
     assert rows["log_rv_1440"].notna().any()
+
+
+@pytest.mark.usefixtures("with_features")
+def test_price_features_of_another_feature_set_are_not_joined(lake):
+    """An upgrade came in between: the day's own must be made anew; those of the day before are only looked back at."""
+    name = PRICE_FEATURES.schema.get_field_index("feature_set_version")
+    older = lake.read(PRICE_FEATURES, START, MIDNIGHT)
+    versions = pa.array(["0123456789ab"] * older.num_rows)
+    lake.replace(PRICE_FEATURES, older.set_column(name, "feature_set_version", versions), START, MIDNIGHT)
+    before = lake.version(FEATURE_TABLE)
+    ran = run_job(JOB, "2023-11-11", assets=["feature_table"])
+    assert "made by feature set 0123456789ab" in ran.failures["feature_table"]
+    assert "materialize price_features of these days first" in ran.failures["feature_table"]
+    assert lake.version(FEATURE_TABLE) == before
+    assert run_job(JOB, "2023-11-12", assets=["feature_table"]).success
+    assert run_job(JOB, "2023-11-11", "2023-11-12", FEATURES).success

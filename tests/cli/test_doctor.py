@@ -1,15 +1,22 @@
 import json
 import shutil
 import socket
+from datetime import UTC, datetime, timedelta
 from importlib.metadata import PackageNotFoundError, version
 
+import pyarrow as pa
 import pytest
 
 from bitpredict.cli import checkup
 from bitpredict.cli.checkup import masked
 from bitpredict.settings import Settings
 from bitpredict.sources.circuits import OPENS_AT, Circuits
+from bitpredict.storage.backups import make_backup
+from bitpredict.storage.contracts import HOURLY_SENTIMENT
+from bitpredict.storage.lake import Lake
 from tests.support.archive_server import Answer, serve
+
+HOUR = timedelta(hours=1)
 
 
 def findings(run, *, code=0):
@@ -37,6 +44,19 @@ def test_filled_stores_are_described(run):
         "version 0, 31 days from 2023-12-01 to 2023-12-31; 2,880 rows on the last"
     )
     assert "1 of 4 tables" in found["lake"]["detail"]
+
+
+def test_a_table_without_symbols_is_described_too(run, settings):
+    noon = datetime(2023, 12, 1, 12, tzinfo=UTC)
+    told = {"articles": 3, "mean": 0.1, "dispersion": 0.2, "share_negative": 0.0, "model": "vader", "source": "all"}
+    row = told | {"hour": noon, "coin": "all", "provenance": "observed", "known_at": noon}
+    rows = pa.Table.from_pylist([row], schema=HOURLY_SENTIMENT.schema)
+    Lake.from_settings(settings).replace(HOURLY_SENTIMENT, rows, noon - 12 * HOUR, noon + 12 * HOUR)
+    found = findings(run)["lake hourly_sentiment"]
+    assert (found["status"], found["detail"]) == (
+        "ok",
+        "version 0, 1 days from 2023-12-01 to 2023-12-01; 1 rows on the last",
+    )
 
 
 @pytest.mark.usefixtures("filled")
@@ -183,6 +203,23 @@ def test_every_source_is_shown_as_it_was_lately(run, settings):
     assert bad["detail"].startswith("1 of 2 hosts answer")
     assert "7 requests, 5 failed; b.com open until " in bad["detail"]
     assert bad["detail"].endswith("5 failures in a row: http://me:***@b.com/rss: the server failed (500)")
+
+
+@pytest.mark.usefixtures("filled")
+def test_the_newest_backup_has_its_age(run, monkeypatch, tmp_path, settings):
+    assert findings(run)["backup"]["detail"] == "none is made; BITPREDICT_BACKUP_URL says where to"
+    store = tmp_path / "backups"
+    monkeypatch.setenv("BITPREDICT_BACKUP_URL", str(store))
+    assert (findings(run)["backup"]["status"], findings(run)["backup"]["detail"]) == ("warn", f"{store} has none yet")
+    now = datetime.now(UTC).replace(microsecond=0)
+    with_backups = settings.model_copy(update={"backup_url": str(store)})
+    for made_at, status in ((now - timedelta(days=3), "warn"), (now - timedelta(days=1), "ok")):
+        make_backup(with_backups, made_at)
+        found = findings(run)["backup"]
+        assert found["status"] == status
+        assert found["detail"].endswith(f"the newest of {made_at:%Y-%m-%d %H:%M:%S} UTC")
+    (store / f"{now:%Y-%m-%dT%H-%M-%SZ}").mkdir()
+    assert findings(run)["backup"]["detail"].startswith(f"{store} has 2, ")
 
 
 def test_a_redis_that_is_away_is_a_warning(run, monkeypatch):
