@@ -50,6 +50,7 @@ def _examine() -> "Iterator[Finding]":
         yield checkup.home(settings.home)
         yield checkup_stores.database(settings)
         yield from checkup_stores.lake(settings)
+        yield checkup_stores.backup(settings)
         yield checkup_stores.cache(settings)
         yield checkup_stores.archive(settings)
         yield from checkup_stores.sources(settings)
