@@ -23,7 +23,7 @@ from tests.support.live_processes import processes, until
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 SEED = 20261122
-VICTIMS = ["daemon"] * 2 + ["run"] * 2
+VICTIMS = ["daemon", "daemon before its cursor", "run", "run"]
 TOPIC = "coinbase-trades"
 ALWAYS = (datetime(1970, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
 
@@ -48,18 +48,30 @@ def test_four_kills_change_nothing(tmp_path: Path, sample: Path, monkeypatch: py
         for victim in chance.sample(VICTIMS, len(VICTIMS)):
             if victim == "run":
                 kill_a_run(dagster, chance)
-                continue
-            before = dagster.instance.get_runs_count()
-            dagster.until(lambda before=before: dagster.instance.get_runs_count() > before)
-            time.sleep(chance.uniform(0, 0.6))  # a tick that launched runs is recorded within this time
-            dagster.kill_daemon()
-            dagster.start_daemon()
+            elif victim == "daemon":
+                before = dagster.instance.get_runs_count()
+                dagster.until(lambda before=before: dagster.instance.get_runs_count() > before)
+                time.sleep(chance.uniform(0, 2))
+                dagster.kill_daemon()
+                dagster.start_daemon()
+            else:
+                kill_before_the_cursor(dagster)
         until(replay.ready, replay)
         replay.end()
         ends = {(TOPIC, number): end for number, end in log.topic(TOPIC).end.items()}
         dagster.until(lambda: not waiting(dagster, ends))
         assert_nothing_left_out_or_taken_twice(dagster.ranges(), ends)
         assert_is_one_undisturbed_run(log, settings)
+
+
+def kill_before_the_cursor(dagster: Graph) -> None:
+    """Between the moments at which Dagster records a tick with its runs and at which it stores the cursor."""
+    lost = False
+    while not lost:
+        dagster.until(dagster.has_launched, pause=0.001)
+        dagster.kill_daemon()
+        lost = dagster.has_launched()
+        dagster.start_daemon()
 
 
 def kill_a_run(dagster: Graph, chance: random.Random) -> None:

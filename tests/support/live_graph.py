@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import dagster as dg
 import psutil
+from dagster._core.definitions.run_request import InstigatorType
+from dagster._core.scheduler.instigation import InstigatorState, TickStatus
 
 from bitpredict.settings import Settings
 from bitpredict.streaming.ranges import Range
@@ -52,9 +54,21 @@ class Graph:
 
     def cursor(self) -> TradesCursor:
         """What the sensor of streamed_trades remembers."""
-        states = [s for s in self.instance.all_instigator_state() if s.instigator_name == _SENSOR]
-        texts = [state.instigator_data.cursor for state in states if state.instigator_data]
-        return offsets.decoded(texts[0] if texts else None, TradesCursor, TradesCursor())
+        state = self._sensor()
+        return offsets.decoded(state and state.instigator_data.cursor, TradesCursor, TradesCursor())
+
+    def has_launched(self) -> bool:
+        """Whether a tick of that sensor has launched runs, and its cursor is not stored yet."""
+        state = self._sensor()
+        if state is None:
+            return False
+        ticks = self.instance.get_ticks(state.instigator_origin_id, state.selector_id, limit=1)
+        stored = state.instigator_data.last_tick_timestamp or 0.0
+        return any(tick.status is TickStatus.SUCCESS and tick.timestamp > stored for tick in ticks)
+
+    def _sensor(self) -> InstigatorState | None:
+        states = self.instance.all_instigator_state(instigator_type=InstigatorType.SENSOR)
+        return next((s for s in states if s.instigator_name == _SENSOR and s.instigator_data), None)
 
     def ranges(self) -> set[Range]:
         """What the runs that succeeded were given."""
@@ -62,7 +76,7 @@ class Graph:
         given = [each for run in done for each in run.run_config["ops"]["streamed_trades"]["config"]["ranges"]]
         return {Range(each["topic"], each["partition"], each["start"], each["end"]) for each in given}
 
-    def until(self, happened: Callable[[], object], seconds: float = 180) -> None:
+    def until(self, happened: Callable[[], object], seconds: float = 180, pause: float = LOOK_SECONDS) -> None:
         """Look until it has happened, and meanwhile mark runs whose process is gone, as the supervisor does."""
         began = time.monotonic()
         mind_at, deadline = began, began + seconds
@@ -73,7 +87,7 @@ class Graph:
             if time.monotonic() >= mind_at:
                 end_dead_runs(self.instance)
                 mind_at = time.monotonic() + MIND_SECONDS
-            time.sleep(LOOK_SECONDS)
+            time.sleep(pause)
 
 
 @contextmanager
