@@ -31,10 +31,12 @@ def at_noon(frame: pd.DataFrame, coins: list[str] = COINS) -> dict[str, object] 
 
 
 def expected(frame: pd.DataFrame, coins: list[str], origin: datetime) -> dict[str, object] | None:
+    reached = frame[frame["observed_at"].between(origin - DAY - 15 * MINUTE, origin)].to_dict("records")
+
     def quote(coin: str, instant: datetime) -> dict[str, object] | None:
         fit = [
             row
-            for row in frame.to_dict("records")
+            for row in reached
             if row["coin_id"] == coin
             and instant - 15 * MINUTE <= row["observed_at"] <= instant
             and row["known_at"] <= origin

@@ -3,7 +3,6 @@ import sys
 
 import numpy as np
 import pytest
-from sklearn.ensemble import HistGradientBoostingRegressor
 from threadpoolctl import threadpool_limits
 
 from bitpredict.forecasting.boosting import BoostedRidge, Boosting
@@ -14,6 +13,8 @@ SMALL = Boosting(trees=20, least_rows_a_leaf=100)
 
 
 def test_it_is_the_ridge_times_what_scikit_learn_predicts(hourly):
+    from sklearn.ensemble import HistGradientBoostingRegressor
+
     ridge = fit_log_linear(hourly, INPUTS, penalty=30.0, clip=6.0)
     base = ridge.variance(hourly.rows)
     base *= np.mean(hourly.realized_variance / base)

@@ -3,8 +3,6 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pandas as pd
 import pytest
-import statsmodels.api as sm
-from sklearn.linear_model import Ridge as SklearnRidge
 
 from bitpredict.forecasting.frame import TrainingFrame
 from bitpredict.forecasting.har import SeasonalHar
@@ -30,6 +28,8 @@ def test_hours_and_weekdays_are_those_of_the_calendar():
 
 
 def test_without_penalty_it_is_ordinary_least_squares(hourly):
+    import statsmodels.api as sm
+
     fitted = fit_log_linear(hourly, HAR, penalty=0.0, clip=np.inf)
     design = np.column_stack([np.ones(len(hourly)), hourly.rows.matrix(HAR), dummies(hourly)])
     expected = sm.OLS(np.log(hourly.realized_variance), design).fit()
@@ -38,6 +38,8 @@ def test_without_penalty_it_is_ordinary_least_squares(hourly):
 
 
 def test_with_penalty_it_is_the_ridge_of_scikit_learn(hourly):
+    from sklearn.linear_model import Ridge as SklearnRidge
+
     fitted = fit_log_linear(hourly, INPUTS, penalty=30.0, clip=6.0)
     x = hourly.rows.matrix(INPUTS)
     scale = np.where(x.std(axis=0) > 0, x.std(axis=0), 1.0)

@@ -1,9 +1,7 @@
 import numpy as np
 import pytest
-import statsmodels.api as sm
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import norm
 
 from bitpredict.forecasting import metrics
 from bitpredict.market.horizons import QUANTILE_LEVELS
@@ -60,12 +58,17 @@ def test_the_worst_origins_are_those_of_the_baseline():
 
 @pytest.mark.parametrize("lags", [0, 1, 11, 50])
 def test_newey_west_is_that_of_statsmodels(lags):
+    import statsmodels.api as sm
+
     series = np.convolve(RANDOM.standard_t(4, 700), np.ones(12), "valid")
     fit = sm.OLS(series, np.ones(series.size)).fit(cov_type="HAC", cov_kwds={"maxlags": lags, "use_correction": False})
     assert metrics.newey_west(series, lags) == pytest.approx(float(fit.cov_params()[0, 0]), rel=1e-10)
 
 
 def test_diebold_mariano_is_the_t_statistic_of_the_mean_difference():
+    import statsmodels.api as sm
+    from scipy.stats import norm
+
     baseline = np.convolve(RANDOM.gamma(1, 1, 900), np.ones(6), "valid")
     loss = baseline - 0.2 + np.convolve(RANDOM.normal(0, 1, 900), np.ones(6), "valid") / 6
     fit = sm.OLS(loss - baseline, np.ones(loss.size)).fit(

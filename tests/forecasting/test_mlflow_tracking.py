@@ -1,4 +1,3 @@
-import mlflow
 import numpy as np
 import pandas as pd
 import pytest
@@ -57,6 +56,8 @@ def test_logging_again_changes_nothing(tracking, trained):
 
 
 def test_what_mlflow_loads_forecasts_the_same(tracking, trained, features, monkeypatch):
+    import mlflow
+
     monkeypatch.setattr(mlflow.tracking._tracking_service.utils, "_tracking_uri", None)
     mlflow.set_tracking_uri(tracking._uri)
     rows = features.to_pandas()

@@ -1,6 +1,7 @@
+from typing import Any
+
 import numpy as np
 import pytest
-from sklearn.ensemble import HistGradientBoostingRegressor
 
 from bitpredict.errors import ModelError
 from bitpredict.forecasting.trees import Trees, from_nodes
@@ -10,7 +11,9 @@ X = RANDOM.normal(0, 1, (4000, 12))
 Y = np.exp(X[:, 0] * X[:, 1] + np.sin(3 * X[:, 2]) + RANDOM.normal(0, 0.2, len(X)))
 
 
-def grow(**how) -> tuple[HistGradientBoostingRegressor, Trees]:
+def grow(**how) -> tuple[Any, Trees]:
+    from sklearn.ensemble import HistGradientBoostingRegressor
+
     model = HistGradientBoostingRegressor(loss="gamma", early_stopping=False, random_state=0, **how).fit(X, Y)
     nodes = [stage[0].nodes for stage in model._predictors]
     return model, from_nodes(nodes, model._baseline_prediction.item())
@@ -53,6 +56,8 @@ def test_more_leaves_than_bits_are_refused():
 
 
 def test_categories_are_refused():
+    from sklearn.ensemble import HistGradientBoostingRegressor
+
     model = HistGradientBoostingRegressor(categorical_features=[0], max_iter=2).fit(np.abs(X).round(), Y)
     with pytest.raises(ModelError, match="categories"):
         from_nodes([stage[0].nodes for stage in model._predictors], 0.0)

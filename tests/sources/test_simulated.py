@@ -2,7 +2,6 @@ from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 import pytest
-from scipy import stats
 
 from bitpredict.errors import BeforeListingError
 from bitpredict.sources.simulated import EPOCH, JUMPS_A_DAY, Simulator, bridge
@@ -61,6 +60,8 @@ def test_a_day_starts_where_the_day_before_ended(market):
 
 
 def test_returns_are_independent_normal_steps_of_the_stated_variance(market):
+    from scipy import stats
+
     step = (market["log_return"] - market["jump"]) / np.sqrt(market["variance"])
     assert stats.kstest(step, "norm").pvalue > 0.01
     assert abs(step.var() - 1) < 4 * np.sqrt(2 / step.size)
@@ -101,6 +102,8 @@ def test_volatility_has_a_memory_and_an_intraday_season(market):
 
 
 def test_jumps_are_rare_and_stand_out(market):
+    from scipy import stats
+
     jumps = np.flatnonzero(market["jump"])
     assert stats.binomtest(jumps.size, len(SPAN), JUMPS_A_DAY).pvalue > 0.01
     size = np.abs(market["jump"][jumps]) / np.sqrt(market["variance"][jumps])

@@ -3,7 +3,6 @@
 import dataclasses
 from datetime import UTC, date, datetime
 
-import mlflow
 import numpy as np
 import pandas as pd
 import pytest
@@ -118,6 +117,8 @@ def test_moving_the_alias_is_the_rollback_to_any_version_or_to_the_baseline(tick
 
 @pytest.mark.usefixtures("ticks")
 def test_what_mlflow_loads_forecasts_the_same(tracking, monkeypatch):
+    import mlflow
+
     monkeypatch.setattr(mlflow.tracking._tracking_service.utils, "_tracking_uri", None)
     mlflow.set_tracking_uri(tracking._uri)
     number = tracking.number(NAME, BETTER.model.version)

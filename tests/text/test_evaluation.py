@@ -3,7 +3,6 @@
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.metrics import confusion_matrix, f1_score, recall_score
 
 from bitpredict.errors import ContractError, ModelError
 from bitpredict.text.blob import Blob
@@ -25,6 +24,8 @@ def evaluation_of(truth, said):
 
 @pytest.mark.parametrize("seed", range(5))
 def test_figures_are_scikit_learns(seed):
+    from sklearn.metrics import confusion_matrix, f1_score, recall_score
+
     random = np.random.default_rng(seed)
     truth, said = random.integers(-1, 2, (2, 200))
     ours = evaluation_of(truth, said)
@@ -35,6 +36,8 @@ def test_figures_are_scikit_learns(seed):
 
 
 def test_a_class_that_does_not_occur_has_no_recall():
+    from sklearn.metrics import f1_score
+
     ours = evaluation_of([0, 1, 1], [0, 1, 0])
     assert np.isnan(ours.recall[0])
     assert ours.macro_f1 == pytest.approx(f1_score([0, 1, 1], [0, 1, 0], average="macro"))

@@ -4,7 +4,6 @@ import json
 
 import numpy as np
 import pytest
-from scipy.special import softmax
 
 from bitpredict.errors import ModelError
 from bitpredict.settings import load_settings
@@ -28,6 +27,8 @@ def folder(tmp_path):
     ],
 )
 def test_answers_are_the_networks_in_our_order_of_classes(folder, text, tokens):
+    from scipy.special import softmax
+
     positive, negative, neutral = softmax(tiny_finbert.logits_of(tokens))
     said = FinBert(folder).score([text])
     np.testing.assert_allclose(said.probabilities, [[negative, neutral, positive]], rtol=1e-6)
@@ -50,6 +51,8 @@ def test_neighbours_and_batches_change_nothing(folder):
 
 
 def test_a_long_text_is_read_as_far_as_the_network_can(folder):
+    from scipy.special import softmax
+
     room = tiny_finbert.LONGEST - 2
     said = FinBert(folder).score(["surges " * 14_000, "meets " * room + "hacked " * 9000])
     np.testing.assert_allclose(said.probabilities[0, 2], softmax(room * np.array([3.0, 0, 0]))[0])

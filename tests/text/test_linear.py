@@ -6,7 +6,6 @@ import zipfile
 
 import numpy as np
 import pytest
-from sklearn.metrics import f1_score
 
 from bitpredict.errors import ModelError, StorageError
 from bitpredict.text import linear
@@ -185,6 +184,8 @@ def test_files_hold_no_pickle(model, tmp_path):
 
 @pytest.mark.slow
 def test_recorded_headlines_in_five_folds_reach_the_goal(recordings):
+    from sklearn.metrics import f1_score
+
     labelled = read_labelled(recordings / "sentiment" / "cryptolin_even.csv", "news", "final_manual_labelling")
     result = evaluate_trained(labelled, train)
     assert result.texts == 1342

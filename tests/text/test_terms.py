@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.feature_extraction.text import TfidfVectorizer
 
 from bitpredict.text.model import readable
 from bitpredict.text.terms import SPLITS, learn
@@ -27,6 +26,8 @@ PEERS = {
 @pytest.mark.parametrize("split", SPLITS)
 @pytest.mark.parametrize("least", [1, 2])
 def test_rows_are_scikit_learns(split, least):
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
     peer = TfidfVectorizer(sublinear_tf=True, min_df=least, **PEERS[split]).fit(TEXTS)
     ours = learn(split, TEXTS, least)
     assert list(ours.terms) == list(peer.get_feature_names_out())
@@ -41,6 +42,8 @@ def test_rows_are_scikit_learns(split, least):
 
 @given(st.text(max_size=60))
 def test_any_text_splits_as_scikit_learn_splits_it(text):
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
     for split, options in PEERS.items():
         peer = TfidfVectorizer(**options).build_analyzer()
         assert sorted(SPLITS[split](text)) == sorted(peer(readable(text)))
