@@ -18,6 +18,7 @@ from bitpredict.storage.database import connect
 from bitpredict.storage.lake import Lake
 from tests.support.graph import Ran, at_home, run_job
 from tests.support.klines import day_file, day_path
+from tests.support.once import once
 
 QUICK_RECIPES = (RandomWalk(), Ewma(), SeasonalHar(), Ridge(), Boosting(trees=15, least_rows_a_leaf=100))
 """The real ones, but for small trees."""
@@ -56,39 +57,55 @@ def engine(settings: Settings) -> Iterator[Engine]:
 @pytest.fixture(scope="session")
 def priced(tmp_path_factory: pytest.TempPathFactory) -> Made:
     """Prices of 2023-11-02 to 2023-11-12 from the sample, made by one run."""
-    with at_home(tmp_path_factory.mktemp("priced")) as settings:
-        ran = run_job("prices_and_features", "2023-11-02", "2023-11-12", ["binance_candles", "candles", "data_gaps"])
-    return Made(settings, ran)
+
+    def make(folder: Path) -> Made:
+        with at_home(folder) as settings:
+            chosen = ["binance_candles", "candles", "data_gaps"]
+            return Made(settings, run_job("prices_and_features", "2023-11-02", "2023-11-12", chosen))
+
+    return once(tmp_path_factory, "priced", make)
 
 
 @pytest.fixture(scope="session")
 def featured(priced: Made, tmp_path_factory: pytest.TempPathFactory) -> Made:
     """The same with the features of the last two days: the first that have their whole look-back."""
-    with at_home(tmp_path_factory.mktemp("featured")) as settings:
-        shutil.copytree(priced.settings.home, settings.home)
-        ran = run_job("prices_and_features", "2023-11-11", "2023-11-12", ["price_features", "feature_table"])
-    return Made(settings, ran)
+
+    def make(folder: Path) -> Made:
+        with at_home(folder) as settings:
+            shutil.copytree(priced.settings.home, settings.home)
+            chosen = ["price_features", "feature_table"]
+            return Made(settings, run_job("prices_and_features", "2023-11-11", "2023-11-12", chosen))
+
+    return once(tmp_path_factory, "featured", make)
 
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Made:
     """December's models, trained on prices and features from 2023-11-10 on; these reach into December."""
-    with at_home(tmp_path_factory.mktemp("trained")) as settings, pytest.MonkeyPatch.context() as patch:
-        patch.setattr("bitpredict.forecasting.months.recipes_for", lambda _horizon: QUICK_RECIPES)
-        assert run_job("prices_and_features", "2023-11-10", "2023-12-04").success
-        ran = run_job("models", "2023-12-01")
-        assert ran.success, ran.failures
-    return Made(settings, ran)
+
+    def make(folder: Path) -> Made:
+        with at_home(folder) as settings, pytest.MonkeyPatch.context() as patch:
+            patch.setattr("bitpredict.forecasting.months.recipes_for", lambda _horizon: QUICK_RECIPES)
+            assert run_job("prices_and_features", "2023-11-10", "2023-12-04").success
+            ran = run_job("models", "2023-12-01")
+            assert ran.success, ran.failures
+        return Made(settings, ran)
+
+    return once(tmp_path_factory, "trained", make)
 
 
 @pytest.fixture(scope="session")
 def forecast(trained: Made, tmp_path_factory: pytest.TempPathFactory) -> Made:
     """The same with forecasts of 2023-12-01 to 2023-12-03, their outcomes and the scorecard."""
-    with at_home(tmp_path_factory.mktemp("forecast")) as settings:
-        shutil.copytree(trained.settings.home, settings.home)
-        ran = run_job("forecasts_and_scores", "2023-12-01", "2023-12-03")
-        assert ran.success, ran.failures
-    return Made(settings, ran)
+
+    def make(folder: Path) -> Made:
+        with at_home(folder) as settings:
+            shutil.copytree(trained.settings.home, settings.home)
+            ran = run_job("forecasts_and_scores", "2023-12-01", "2023-12-03")
+            assert ran.success, ran.failures
+        return Made(settings, ran)
+
+    return once(tmp_path_factory, "forecast", make)
 
 
 @pytest.fixture

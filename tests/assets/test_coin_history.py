@@ -58,7 +58,7 @@ def run(first: datetime, last: datetime) -> Ran:
         ASSET_PARTITION_RANGE_START_TAG: f"{first.date()}",
         ASSET_PARTITION_RANGE_END_TAG: f"{last.date()}",
     }
-    return Ran(
+    return Ran.of(
         definition.execute_in_process(run_config=QUIET, instance=shared_instance(), raise_on_error=False, tags=tags)
     )
 

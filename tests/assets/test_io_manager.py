@@ -63,7 +63,7 @@ def run(*assets: dg.AssetsDefinition, days: tuple[str, str] | None = ALL) -> Ran
     platform = Platform()
     tags = {ASSET_PARTITION_RANGE_START_TAG: days[0], ASSET_PARTITION_RANGE_END_TAG: days[1]} if days else {}
     resources = {"platform": platform, "lake": LakeIOManager(platform=platform)}
-    return Ran(
+    return Ran.of(
         dg.materialize(list(assets), resources=resources, tags=tags, instance=shared_instance(), raise_on_error=False)
     )
 

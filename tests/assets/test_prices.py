@@ -73,7 +73,7 @@ def test_a_day_by_itself_shows_everything(lake):
 def test_every_day_of_a_range_run_is_materialized_and_checked_once(priced):
     days = [f"2023-11-{day:02d}" for day in range(2, 13)]
     assert priced.ran.materialized == dict.fromkeys([*PRICES, "data_gaps"], days)
-    checks = priced.ran.result.get_asset_check_evaluations()
+    checks = priced.ran.evaluations
     assert {(check.check_name, check.passed) for check in checks} == {
         ("consistent", True),
         ("complete", True),

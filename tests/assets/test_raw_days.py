@@ -21,7 +21,7 @@ def answered(settings, source: str, asked: str, body: bytes, at: datetime) -> No
 def rebuild(job: str, asset: str, first: str, last: str = "") -> Ran:
     config = QUIET | {"ops": {asset: {"config": {"rebuild_from": first, "rebuild_to": last}}}}
     definition = defs.resolve_job_def(job)
-    return Ran(definition.execute_in_process(run_config=config, instance=shared_instance(), raise_on_error=False))
+    return Ran.of(definition.execute_in_process(run_config=config, instance=shared_instance(), raise_on_error=False))
 
 
 def test_quotes_of_past_days_come_from_what_was_answered(settings, engine):

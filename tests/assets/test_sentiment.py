@@ -218,7 +218,7 @@ def train() -> Ran:
     """`sentiment_model` by itself, as `Materialize` does in the UI."""
     job = dg.define_asset_job("train", selection=dg.AssetSelection.assets("sentiment_model"))
     definition = dg.Definitions.merge(defs, dg.Definitions(jobs=[job])).resolve_job_def(job.name)
-    return Ran(definition.execute_in_process(run_config=QUIET, instance=shared_instance(), raise_on_error=False))
+    return Ran.of(definition.execute_in_process(run_config=QUIET, instance=shared_instance(), raise_on_error=False))
 
 
 def labels(tmp_path, each: int = 12) -> str:

@@ -30,7 +30,7 @@ def test_without_a_token_it_is_skipped_and_nobody_is_asked(x, monkeypatch):
     ran = run_job("posts")
     assert ran.success, ran.failures
     assert ran.materialized == {}
-    skipped = {event.step_key for event in ran.result.all_events if event.event_type_value == "STEP_SKIPPED"}
+    skipped = {event.step_key for event in ran.events if event.event_type_value == "STEP_SKIPPED"}
     assert skipped == {"tweets_posts_consistent"}
     assert x.server.asked == []
 

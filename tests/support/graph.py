@@ -25,19 +25,32 @@ QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 @dataclass(frozen=True)
 class Ran:
-    """A finished run."""
+    """A finished run: whether it succeeded, and its events."""
 
-    result: dg.ExecuteInProcessResult
+    success: bool
+    events: tuple[dg.DagsterEvent, ...]
+
+    @classmethod
+    def of(cls, result: dg.ExecuteInProcessResult) -> "Ran":
+        return cls(result.success, tuple(result.all_events))
 
     @property
-    def success(self) -> bool:
-        return self.result.success
+    def _materializations(self) -> list[dg.DagsterEvent]:
+        return [event for event in self.events if event.is_step_materialization]
+
+    @property
+    def evaluations(self) -> list[dg.AssetCheckEvaluation]:
+        return [
+            event.asset_check_evaluation_data
+            for event in self.events
+            if event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION
+        ]
 
     @property
     def materialized(self) -> dict[str, list[str | None]]:
         """Asset -> partitions that the run says it made."""
         found: dict[str, list[str | None]] = {}
-        for event in self.result.get_asset_materialization_events():
+        for event in self._materializations:
             made = event.step_materialization_data.materialization
             found.setdefault(made.asset_key.to_user_string(), []).append(made.partition)
         return found
@@ -46,7 +59,7 @@ class Ran:
         """What the asset's last materialization, or that of a partition, says about itself, as plain values."""
         made = [
             event.step_materialization_data.materialization.metadata
-            for event in self.result.get_asset_materialization_events()
+            for event in self._materializations
             if event.asset_key == dg.AssetKey(asset) and partition in (None, event.partition)
         ]
         return {name: entry.value for name, entry in made[-1].items()}
@@ -55,7 +68,7 @@ class Ran:
         """Partition -> rows that its materialization says are its own."""
         made = [
             event.step_materialization_data.materialization
-            for event in self.result.get_asset_materialization_events()
+            for event in self._materializations
             if event.asset_key == dg.AssetKey(asset)
         ]
         return {each.partition: int(each.metadata["dagster/row_count"].value) for each in made}
@@ -63,7 +76,7 @@ class Ran:
     @property
     def checks(self) -> dict[str, dg.AssetCheckEvaluation]:
         """Name -> the one evaluation of the run."""
-        every = self.result.get_asset_check_evaluations()
+        every = self.evaluations
         found = {each.check_name: each for each in every}
         assert len(found) == len(every), "a check was evaluated more than once"
         return found
@@ -79,7 +92,7 @@ class Ran:
         """Step that failed -> the innermost error's message."""
         return {
             event.step_key: _innermost(event.step_failure_data.error)
-            for event in self.result.all_events
+            for event in self.events
             if event.is_step_failure and event.step_key
         }
 
@@ -101,7 +114,7 @@ def run_job(
     )
     chosen = None if assets is None else [dg.AssetKey(name) for name in assets]
     definition = defs.resolve_job_def(job)
-    return Ran(
+    return Ran.of(
         definition.execute_in_process(
             run_config=QUIET,
             instance=instance or shared_instance(),
@@ -122,7 +135,7 @@ def check_alone(asset: str) -> Ran:
     """Run the checks of an asset without materializing it, as `Execute` on a check does in the UI."""
     job = dg.define_asset_job("checks_alone", selection=dg.AssetSelection.checks_for_assets(asset))
     definition = dg.Definitions.merge(defs, dg.Definitions(jobs=[job])).resolve_job_def(job.name)
-    return Ran(definition.execute_in_process(run_config=QUIET, instance=shared_instance(), raise_on_error=False))
+    return Ran.of(definition.execute_in_process(run_config=QUIET, instance=shared_instance(), raise_on_error=False))
 
 
 @contextmanager
