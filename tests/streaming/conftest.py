@@ -1,16 +1,37 @@
 """The event log under test on every adapter: the same tests run against all of them."""
 
 from collections.abc import Callable, Iterator
+from datetime import date
+from pathlib import Path
 from uuid import uuid4
 
+import pyarrow as pa
 import pytest
 
+from bitpredict.forecasting.model import TrainedModel
 from bitpredict.settings import Settings
 from bitpredict.streaming.log import EventLog, TopicSpec
+from tests.support.candles import archived_candles
+from tests.support.live_models import train
 from tests.support.log_member import Member, messages
+from tests.support.once import once
 from tests.support.postgres import postgres_server, postgres_url
 
 __all__ = ["postgres_server", "postgres_url"]
+
+TrainedModels = tuple[Path, list[TrainedModel]]
+
+
+@pytest.fixture(scope="session")
+def three_weeks(sample: Path) -> pa.Table:
+    """BTCUSDT, 2023-11-17 to 2023-12-05."""
+    return archived_candles(sample, ["BTCUSDT"], date(2023, 11, 17), date(2023, 12, 6))
+
+
+@pytest.fixture(scope="session")
+def three_weeks_models(three_weeks: pa.Table, tmp_path_factory: pytest.TempPathFactory) -> TrainedModels:
+    """Models of those candles before December, with the folder of the store that holds them."""
+    return once(tmp_path_factory, "live_models", lambda folder: (folder, train(three_weeks, "BTCUSDT", folder)))
 
 
 @pytest.fixture(scope="session")

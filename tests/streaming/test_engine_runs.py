@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 import msgspec
@@ -25,8 +25,7 @@ from bitpredict.streaming.engine import Outputs, PartitionEngine
 from bitpredict.streaming.log import Record
 from bitpredict.streaming.messages import Trade, decode_candle
 from bitpredict.streaming.models_in_force import ModelsInForce
-from tests.support.candles import archived_candles
-from tests.support.live_models import MONTH, in_force, train
+from tests.support.live_models import MONTH, in_force
 from tests.support.streams import (
     CANDLES_TOPIC,
     START,
@@ -44,13 +43,13 @@ SYMBOL = "BTCUSDT"
 
 
 @pytest.fixture(scope="module")
-def candles(sample) -> pa.Table:
-    return archived_candles(sample, [SYMBOL], date(2023, 11, 17), date(2023, 12, 6))
+def candles(three_weeks) -> pa.Table:
+    return three_weeks
 
 
 @pytest.fixture(scope="module")
-def models(candles, tmp_path_factory) -> list[TrainedModel]:
-    return train(candles, SYMBOL, tmp_path_factory.mktemp("models"))
+def models(three_weeks_models) -> list[TrainedModel]:
+    return three_weeks_models[1]
 
 
 @pytest.fixture(scope="module")

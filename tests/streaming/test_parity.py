@@ -1,5 +1,6 @@
 """The predictor's engine against the batch over what it read, on a real log, lake and model store."""
 
+import shutil
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -23,8 +24,7 @@ from bitpredict.streaming.parity_inputs import check_day, newest_day
 from bitpredict.streaming.tick_store import TickModelStore
 from bitpredict.streaming.topics import PREDICTIONS
 from bitpredict.streaming.trade_table import merged, trades_table
-from tests.support.candles import archived_candles
-from tests.support.live_models import in_force, train
+from tests.support.live_models import in_force
 from tests.support.streams import CANDLES_TOPIC, EXCHANGE, START, TRADES, an_engine, as_candles, run, trade
 
 SYMBOL = "BTCUSDT"
@@ -40,10 +40,10 @@ class Models:
 
 
 @pytest.fixture(scope="module")
-def models(sample, tmp_path_factory) -> Models:
-    candles = archived_candles(sample, [SYMBOL], date(2023, 11, 17), date(2023, 12, 6))
-    folder = tmp_path_factory.mktemp("models")
-    return Models(folder, candles, train(candles, SYMBOL, folder))
+def models(three_weeks, three_weeks_models, tmp_path_factory) -> Models:
+    stored, found = three_weeks_models
+    folder = shutil.copytree(stored, tmp_path_factory.mktemp("models") / "copied")
+    return Models(folder, three_weeks, found)
 
 
 @dataclass

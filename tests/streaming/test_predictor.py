@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import contextmanager
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 import pandas as pd
@@ -40,8 +40,7 @@ from bitpredict.streaming.open_log import open_event_log
 from bitpredict.streaming.predictor import GROUP, Predictor
 from bitpredict.streaming.tick_store import TickModelStore
 from bitpredict.streaming.topics import topic_specs
-from tests.support.candles import archived_candles
-from tests.support.live_models import MONTH, train
+from tests.support.live_models import MONTH
 from tests.support.streams import CANDLES_TOPIC, TRADES, as_candles, trade
 
 SYMBOL = "BTCUSDT"
@@ -62,13 +61,13 @@ class Aliases:
 
 
 @pytest.fixture(scope="module")
-def candles(sample) -> pa.Table:
-    return archived_candles(sample, [SYMBOL], date(2023, 11, 17), date(2023, 12, 6))
+def candles(three_weeks) -> pa.Table:
+    return three_weeks
 
 
 @pytest.fixture(scope="module")
-def trained(candles, tmp_path_factory):
-    return train(candles, SYMBOL, tmp_path_factory.mktemp("models"))
+def trained(three_weeks_models):
+    return three_weeks_models[1]
 
 
 @pytest.fixture
