@@ -169,7 +169,8 @@ def _dead(admin: KafkaAdminClient, group: str) -> dict[str, TransactionState]:
     """The open transactions of those that are no members any more. Listed before the members: who came meanwhile is
     none of them."""
     name = re.compile(re.escape(group) + r"\.[0-9a-f]{32}")
-    listed = [t for found in admin.list_transactions(state_filters=list(_OPEN)).values() for t in found]
+    states = [state.value for state in _OPEN]  # the members themselves are sent as what Python calls them: none matches
+    listed = [t for found in admin.list_transactions(state_filters=states).values() for t in found]
     ours = {t.transactional_id: t.state for t in listed if name.fullmatch(t.transactional_id)}
     if not ours:
         return {}

@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 from kafka.admin import KafkaAdminClient
 from kafka.net.connection import KafkaConnection
+from kafka.structs import TopicPartition
 
 from bitpredict.errors import EventLogError, FencedError, SettingsError
 from bitpredict.settings import Settings
 from bitpredict.streaming import kafka_clients
-from bitpredict.streaming.kafka_clients import KafkaClients
+from bitpredict.streaming.kafka_clients import KafkaClients, abandon, place, store
 from bitpredict.streaming.kafka_log import KafkaLog
 from bitpredict.streaming.log import Checkpoint, Message, Partition, TopicSpec
 from tests.support.kafka import Broker, new_broker
@@ -246,6 +247,31 @@ def test_what_the_brokers_can_decides_how_many_requests_a_transaction_takes(log,
     after = Member(log, f"{name}-group", name)
     poll_until(lambda: len(after.owned) == 2, [after])
     assert {checkpoint.state for checkpoint in after.owned.values() if checkpoint} == {b"2"}
+
+
+@pytest.mark.slow
+def test_what_a_dead_member_left_open_is_ended_by_the_next(broker, log, name):
+    """Nobody waits until the broker gives a transaction up, 15 to 25 seconds: what comes after it is read at once."""
+    group = f"{name}-group"
+    log.create([TopicSpec(name, 1, None)])
+    dead = KafkaClients(Settings(event_log_url=broker.url)).producer(f"{group}.{'0' * 32}")
+    dead.init_transactions()
+    dead.begin_transaction()
+    store(dead, place_in_transaction(dead, name, messages(1, "never")))
+    abandon(dead)
+    log.append(name, messages(1, "after"))
+    assert log.topic(name).end == {0: 0}
+    member = Member(log, group, name)
+    started = time.monotonic()
+    poll_until(lambda: member.values() == expected("after", count=1), [member])
+    assert time.monotonic() - started < 10
+
+
+def place_in_transaction(producer: Any, topic: str, some: list[Message]) -> list[tuple[TopicPartition, Message]]:
+    placed = place(producer, [(topic, message) for message in some])
+    for where, _ in placed:
+        producer._transaction_manager.maybe_add_partition_to_transaction(where)
+    return placed
 
 
 @pytest.mark.slow
