@@ -59,7 +59,7 @@ _OUTSIDE = [
     field(
         "breadth_coverage",
         pa.float64(),
-        "share of the last 12 full five minutes (told 5 later) that have market breadth",
+        "share of the last 12 full five minutes (told 10 later) that have market breadth",
     ),
     field(
         "outside_provenance",

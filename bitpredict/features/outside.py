@@ -25,15 +25,16 @@ from bitpredict.storage.lake import Lake
 
 HOUR = timedelta(hours=1)
 SENTIMENT_WITHIN: timedelta = 3 * HOUR
-BREADTH_WITHIN: timedelta = 3 * ORIGIN_STEP
+BREADTH_WITHIN: timedelta = 4 * ORIGIN_STEP
 """A row older than this at an origin says nothing of it any more."""
 
 SENTIMENT_DELAY: timedelta = 20 * MINUTE
-BREADTH_DELAY: timedelta = ORIGIN_STEP
+BREADTH_DELAY: timedelta = 2 * ORIGIN_STEP
 """A row may be used so long after its own time, live and in batch alike, although it says nothing that was not known
 at that time: nobody has it before a run of the graph has stored it, and a past origin shall not see what a live one
 could not. An hour of sentiment is stored by the round of news on the hour, or if that fails by the next, a quarter of
-an hour later; five minutes of breadth by the run of these five minutes, which takes a fraction of them."""
+an hour later; breadth by the run of its five minutes, or if that fails, and at midnight, by the next. Five minutes more
+are for the round itself."""
 
 OUTSIDE_REACH: timedelta = DAY + SENTIMENT_DELAY
 """How far before an origin rows are looked at: the hours that the coverage of sentiment counts."""
@@ -62,7 +63,7 @@ FEATURES: tuple[Feature, ...] = (
         Feature(f"sentiment_{name}_24h_own", f"{meaning} that mention its coin; 20 minutes to 3 hours old", "", 0)
         for name, meaning in _SENTIMENT.items()
     ),
-    *(Feature(f"breadth_{name}", f"{meaning}; 5 to 15 minutes old", "", 0) for name, meaning in _BREADTH.items()),
+    *(Feature(f"breadth_{name}", f"{meaning}; 10 to 20 minutes old", "", 0) for name, meaning in _BREADTH.items()),
 )
 """They look at no candles. The oldest article is 24 hours older than its row."""
 

@@ -60,12 +60,12 @@ def test_quotes_become_breadth_and_breadth_features(engine, lake):
     assert {"breadth_in_range", "most_coins", "no_lookahead"} <= set(ran.checks)
     rows = lake.read(FEATURE_TABLE).to_pandas()
     told = stored.to_pandas().add_prefix("breadth_")
-    told["breadth_origin"] += 5 * MINUTE  # nobody has a row earlier
+    told["breadth_origin"] += 10 * MINUTE  # nobody has a row earlier
     joined = rows.merge(told, left_on="origin", right_on="breadth_origin")
     assert len(joined) == 2 * stored.num_rows
     assert (joined["breadth_share_up_1h_x"] == joined["breadth_share_up_1h_y"]).all()
     assert rows["breadth_coverage"].max() == 1.0
-    assert rows.loc[rows["origin"] >= NOON + 30 * MINUTE, "breadth_coins"].isna().all()
+    assert rows.loc[rows["origin"] > NOON + 30 * MINUTE, "breadth_coins"].isna().all()
     assert set(rows["outside_provenance"].dropna()) == {"observed"}
 
 

@@ -1,12 +1,14 @@
 """Which partitions a tick of each schedule asks for."""
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 import pytest
 
+from bitpredict.features.outside import BREADTH_DELAY, SENTIMENT_DELAY
 from bitpredict.market.gaps import Gap
-from bitpredict.market.time import DAY
+from bitpredict.market.time import DAY, MINUTE
 from bitpredict.storage.gap_ledger import reconcile
 from bitpredict_assets import schedules
 from bitpredict_assets.resources import Platform
@@ -49,6 +51,19 @@ def test_the_first_round_of_news_looks_at_the_day_before_once_more():
     assert asked.tags["dagster/asset_partition_range_start"] == "2024-02-29"
     assert asked.tags["dagster/asset_partition_range_end"] == "2024-03-01"
     assert asked.run_key == "2024-03-01T00:00:00+00:00"
+
+
+@pytest.mark.parametrize(
+    ("schedule", "delay"),
+    [
+        pytest.param(schedules.crypto_news_schedule, SENTIMENT_DELAY, id="sentiment"),
+        pytest.param(schedules.today_schedule, BREADTH_DELAY, id="breadth"),
+    ],
+)
+def test_a_row_from_outside_is_stored_before_it_counts_even_if_a_round_fails(schedule, delay):
+    """The next round, and five minutes that it may take."""
+    every = re.fullmatch(r"\*/(\d+) \* \* \* \*", schedule.cron_schedule)
+    assert delay == int(every[1]) * MINUTE + 5 * MINUTE
 
 
 def test_the_live_lane_is_checked_when_its_day_is_over():

@@ -62,15 +62,15 @@ def expected(hours: list, wides: list, symbol: str, origin: datetime) -> dict[st
     own = next((r for r in stories if r["coin"] == symbol[:-4] and r["hour"] == whole.get("hour")), {})
     if whole and not own:
         own = {"articles": 0}
-    market = usable(wides, "origin", 5 * MINUTE)
-    wide = newest(market, "origin", 15 * MINUTE)
+    market = usable(wides, "origin", 10 * MINUTE)
+    wide = newest(market, "origin", 20 * MINUTE)
     kinds = [row["provenance"] for row in (whole, wide) if row]
     return {
         **{f"sentiment_{name}_24h": whole.get(name) for name in SENTIMENT},
         **{f"sentiment_{name}_24h_own": own.get(name) for name in SENTIMENT},
         **{f"breadth_{name}": wide.get(name) for name in BREADTH},
         "sentiment_coverage": sum(row["hour"] > origin - 20 * MINUTE - DAY for row in everything) / 24,
-        "breadth_coverage": sum(row["origin"] > origin - 5 * MINUTE - HOUR for row in market) / 12,
+        "breadth_coverage": sum(row["origin"] > origin - 10 * MINUTE - HOUR for row in market) / 12,
         "outside_provenance": max(kinds, key=["observed", "repaired", "simulated"].index, default=None),
     }
 
@@ -211,13 +211,13 @@ def test_a_whole_day_of_hours_is_a_coverage_of_one_at_every_origin():
 
 def test_what_is_stored_in_time_is_seen_live_as_it_is_seen_later():
     """Each minute, with what a live process finds in the lake: an hour's row nineteen minutes after it, or if that
-    round of news was the second one, and five minutes of breadth four minutes after them."""
+    round of news was the second one, and five minutes of breadth nine minutes after them."""
     hours = sentiment(*({"hour": MIDNIGHT - n * HOUR, "mean": n / 10} for n in range(-3, 26)))
     steps = breadth(*({"origin": MIDNIGHT - 5 * n * MINUTE, "share_up_1h": n % 7 / 7} for n in range(-36, 14)))
     moments = [MIDNIGHT + n * MINUTE for n in range(180)]
     for now, later in zip(moments, columns(Outside(hours, steps), *moments), strict=True):
         stored = hours.filter(pc.less_equal(hours["hour"], pa.scalar(now - 19 * MINUTE)))
-        there = Outside(stored, steps.filter(pc.less_equal(steps["origin"], pa.scalar(now - 4 * MINUTE))))
+        there = Outside(stored, steps.filter(pc.less_equal(steps["origin"], pa.scalar(now - 9 * MINUTE))))
         assert columns(there, now) == [later]
 
 

@@ -23,10 +23,17 @@ from bitpredict.settings import Settings
 from bitpredict.storage.contracts import HOURLY_SENTIMENT
 from bitpredict.storage.database import connect, open_engine
 from bitpredict.storage.lake import Lake
+from bitpredict.storage.schema import ml_features_materialized
 from bitpredict.storage.serving_rows import decoded, read_serving_rows, write_serving_rows
 from bitpredict.streaming.live_features import LiveRow
+from bitpredict.streaming.log import Message
+from bitpredict.streaming.messages import encode
 from bitpredict.streaming.metrics import SERVED
+from bitpredict.streaming.model_watch import ModelWatch
+from bitpredict.streaming.open_log import open_event_log
+from bitpredict.streaming.predictor import Predictor
 from bitpredict.streaming.serving import LOOKS, RowServer
+from bitpredict.streaming.topics import topic_specs
 from tests.support.candles import archived_candles
 from tests.support.streams import CANDLES_TOPIC, an_engine, as_candles, records, run
 
@@ -173,6 +180,29 @@ def test_two_predictors_learn_of_each_other_s_symbols_from_the_table(database, c
     )
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"feature_set_version": "0123456789ab"}, id="of another set"),
+        pytest.param({"origin": 11}, id="old"),
+    ],
+)
+def test_what_another_wrote_of_its_symbol_is_not_read_where_it_does_not_fit(lake, database, minutes, changes):
+    if "origin" in changes:
+        changes = {"origin": NOON - changes["origin"] * MINUTE}
+    other, server = RowServer(lake), RowServer(lake)
+    other.give({"ETHUSDT": minutes[NOON]["ETHUSDT"]})
+    other.serve(database, NOON + SECOND)
+    rows = read_serving_rows(database).assign(**changes)
+    with database.begin() as connection:
+        connection.execute(ml_features_materialized.delete())
+    write_serving_rows(database, rows)
+    server.give({"BTCUSDT": minutes[NOON]["BTCUSDT"]})
+    server.serve(database, NOON + SECOND)
+    features = decoded(read_serving_rows(database).set_index("symbol").loc["BTCUSDT", "features"])
+    assert features["other_return_60"] is None
+
+
 def test_a_replay_s_rows_do_not_leave_the_engine(candles):
     some = candles.filter(pc.greater_equal(candles["open_time"], pa.scalar(NOON))).slice(0, 3)
     outputs = run(an_engine(), {CANDLES_TOPIC: records(as_candles(some, replayed=True))})
@@ -263,6 +293,37 @@ def test_a_store_that_is_away_is_told_once_and_the_next_minute_is_served(server,
     server.give(minutes[NOON + 3 * MINUTE])
     server.serve(database, NOON + 3 * MINUTE + SECOND)
     assert set(read_serving_rows(database)["origin"]) == {NOON + 3 * MINUTE}
+
+
+class Nobody:
+    """A registry without champions."""
+
+    def champions(self) -> dict[tuple[str, str], str]:
+        return {}
+
+
+@pytest.mark.parametrize("replayed", [True, False])
+def test_the_predictor_hands_over_what_is_live(candles, monkeypatch, replayed):
+    """A market of 2023 is a backlog's today: its rows are counted, and none is written."""
+    monkeypatch.setattr("bitpredict.streaming.serving.LOOKS", (0.01, 0.01))
+    settings, before = Settings(market="binance", symbols=SYMBOLS), count("too old")
+    some = as_candles(candles.filter(pc.equal(candles["open_time"], pa.scalar(NOON))), replayed=replayed)
+    stop = threading.Event()
+    with open_event_log(settings) as log:
+        log.create(topic_specs(settings))
+        log.append(CANDLES_TOPIC, [Message(candle.symbol, encode(candle), 0) for candle in some])
+        worker = Predictor(settings, log, ModelWatch(Nobody(), None, None))
+        thread = threading.Thread(target=worker.run, args=(stop,))
+        thread.start()
+        deadline = time.monotonic() + 30
+        while worker._used["candles"] < 2 or (not replayed and count("too old") < before + 2):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        stop.set()
+        thread.join(10)
+    assert count("too old") - before == (0 if replayed else 2)
+    assert read_serving_rows(connect(settings)).empty
+    assert worker.summary().endswith("served 0 feature rows")
 
 
 class Clock(datetime):
