@@ -2,6 +2,7 @@
 
 import logging
 import re
+import selectors
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -27,6 +28,15 @@ _HOST = re.compile(r"(\[[0-9a-fA-F:]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?")
 logging.getLogger("kafka").setLevel(logging.CRITICAL)
 
 
+class _Selector(selectors.DefaultSelector):
+    """kafka-python asks before each write whether the connection is waited for. The usual no is an error that spells
+    out both ends of the connection, which the system is asked for: a tenth of what a request costs."""
+
+    def get_key(self, fileobj: Any) -> selectors.SelectorKey:
+        found: selectors.SelectorKey = self._fd_to_key[self._fileobj_lookup(fileobj)]  # type: ignore[attr-defined]
+        return found
+
+
 class KafkaClients:
     """Makes clients from the settings.
 
@@ -47,6 +57,7 @@ class KafkaClients:
             "request_timeout_ms": _PATIENCE_MS,
             "bootstrap_timeout_ms": _PATIENCE_MS,
             "reconnect_backoff_max_ms": 500,
+            "selector": _Selector,
         }
         if "SASL" in settings.kafka_security_protocol:
             self.common |= {
@@ -124,10 +135,13 @@ def store(producer: KafkaProducer, placed: Iterable[tuple[TopicPartition, Messag
     Raises:
         KafkaError: one of them was not.
     """
-    futures = [
-        producer.send(topic, value=value, key=key.encode(), partition=number, timestamp_ms=timestamp)
-        for (topic, number), (key, value, timestamp) in placed
-    ]
+    append = producer._accumulator.append  # `send` finds out again for each message what `place` knows: twice the time
+    futures = []
+    for where, (key, value, timestamp) in placed:
+        future, full, *_ = append(where, timestamp, key.encode(), value, [])
+        futures.append(future)
+        if full:
+            producer._sender.wakeup()
     producer.flush(timeout=PATIENCE_SECONDS + 5)
     return [future.get(timeout=PATIENCE_SECONDS).offset for future in futures]
 
