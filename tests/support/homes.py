@@ -44,7 +44,7 @@ class Home:
     def days(self, table: str) -> list[str]:
         """The days that hold rows."""
         rows = self.lake(table)
-        return sorted({f"{day}" for day in rows["day"].to_pylist()}) if rows.num_columns else []
+        return sorted(f"{day}" for day in pc.unique(rows["day"]).to_pylist()) if rows.num_columns else []
 
     def database(self, table: str, *, stamps: bool = True) -> Rows:
         """Every row of a database table, ordered by all columns."""
