@@ -52,6 +52,7 @@ def test_a_hole_is_one_open_gap_and_nothing_is_filled(engine, lake):
     assert lake.read(CANDLES, symbols=["BTCUSDT"]).num_rows == 3 * 1440 - 85
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("holed")
 @pytest.mark.parametrize("order", [(FIRST, SECOND, THIRD), (FIRST, THIRD, SECOND)], ids=["forward", "mixed"])
 def test_runs_of_single_days_write_the_same_ledger(engine, order):

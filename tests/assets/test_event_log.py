@@ -101,6 +101,7 @@ def test_a_range_leaves_the_same_records_as_dagsters_own(ours, dagsters_own):
     assert for_all_runs[0]["asset_event_tags"] == 30, "the data version of each"
 
 
+@pytest.mark.slow
 def test_more_days_take_no_more_transactions(ours, monkeypatch):
     opened = []
     connect = BatchedEventLog._connect

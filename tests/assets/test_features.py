@@ -73,6 +73,7 @@ def test_a_day_alone_gives_what_the_range_gave_and_again_the_same(lake):
     assert [lake.read(contract) for contract in (PRICE_FEATURES, FEATURE_TABLE)] == before
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("with_features")
 def test_the_other_symbols_state_is_taken_from_before_midnight_where_it_has_to_be(lake):
     """ETHUSDT's last minute of the 11th is missing: at midnight its newest row is that of 23:55."""
@@ -88,6 +89,7 @@ def test_the_other_symbols_state_is_taken_from_before_midnight_where_it_has_to_b
     assert rows["other_log_rv_60"][0].is_valid
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("with_prices")
 def test_a_day_without_candles_stores_nothing_although_its_look_back_has_some(lake):
     """A backfill by the daemon runs such days after its range too."""
@@ -109,6 +111,7 @@ def test_a_day_whose_candles_are_gone_loses_its_features(lake):
     assert lake.days(PRICE_FEATURES) == lake.days(FEATURE_TABLE) == [START.date()]
 
 
+@pytest.mark.slow
 def test_the_first_day_of_the_calendar_has_features_without_look_back(lake):
     assert run_job(JOB, "2023-11-01").success
     rows = lake.read(FEATURE_TABLE).to_pandas()

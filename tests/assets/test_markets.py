@@ -64,6 +64,7 @@ def test_recorded_quotes_are_92_of_92_and_stale_by_now(recordings, coingecko, en
     assert ran.check_metadata("quotes_fresh")["stale coins"] == 92
 
 
+@pytest.mark.slow
 def test_beside_the_samples_candles_invented_quotes_are_labelled_so_and_fit_its_calendar(engine):
     first, second = run_job("markets"), run_job("markets")
     assert all(check.passed for ran in (first, second) for check in ran.checks.values())

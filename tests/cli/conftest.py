@@ -20,6 +20,7 @@ from bitpredict.storage.lake import Lake
 from bitpredict.storage.ledger import write_forecasts
 from tests.support import stores
 from tests.support.mariadb import mariadb_server, mariadb_url
+from tests.support.once import once
 from tests.support.postgres import postgres_server, postgres_url
 
 __all__ = ["mariadb_server", "mariadb_url", "postgres_server", "postgres_url"]
@@ -42,8 +43,12 @@ def run() -> Run:
 
 @pytest.fixture(scope="session")
 def filled_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return once(tmp_path_factory, "filled", filled_in)
+
+
+def filled_in(folder: Path) -> Path:
     """A home with December's candles, their hole in the gap ledger, forecasts and a scorecard."""
-    settings = Settings(home=tmp_path_factory.mktemp("filled") / "home")
+    settings = Settings(home=folder / "home")
     candles = pa.Table.from_pandas(stores.real_candles(), preserve_index=False)
     Lake.from_settings(settings).replace(CANDLES, candles, stores.START, stores.END)
     engine = connect(settings)

@@ -26,6 +26,7 @@ def test_a_day_may_be_chosen_and_the_table_is_for_people(run):
     assert result.stdout.count("sees no future") >= len(FEATURES)
 
 
+@pytest.mark.slow
 def test_a_planted_feature_that_sees_the_next_minutes_is_caught(run, monkeypatch):
     def leaking(candles, start, end, outside):
         """The real features, one of them replaced by the last close within the 10 minutes after the origin."""

@@ -86,6 +86,7 @@ def test_the_first_difference_names_null_as_none(only_bitcoin):
     assert odd.first_difference.origin == pd.Timestamp(START)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(60)
 def test_a_day_is_checked_in_seconds(fortnight):
     assert all(result.passed for result in prefix_invariance(features_between, fortnight, START, END))

@@ -48,6 +48,7 @@ def two_days(holed) -> pa.Table:
     return features_between(holed, START, END)
 
 
+@pytest.mark.slow
 def test_the_latest_row_alone_has_the_bits_of_the_whole_range(holed, two_days):
     """Every seventh of two days' origins, so that each place in the hour and both midnights are met."""
     origins = sorted([START + timedelta(minutes=5 * i) for i in range(0, 576, 7)] + [START + DAY])

@@ -51,6 +51,7 @@ def test_a_month_gives_one_stored_version_a_recipe_and_their_comparison(trained)
         assert model.metrics["qlike"] == losses[model.name]
 
 
+@pytest.mark.slow
 def test_the_same_training_gives_the_same_versions_and_the_same_results(trained, past, store):
     again = train_month(past, HOUR, QUICK_RECIPES, store, NOW)
     assert again.fitted == trained.fitted
@@ -72,6 +73,7 @@ def test_what_is_there_is_not_trained_again(past, store, monkeypatch):
     assert second.evaluations.equals(first.evaluations)  # evaluated_at too
 
 
+@pytest.mark.slow
 def test_a_new_recipe_is_trained_beside_those_that_are_there(past, store):
     first = train_month(past, HOUR, FEW, store, NOW)
     second = train_month(past, HOUR, (*FEW, SMALL), store, NOW)

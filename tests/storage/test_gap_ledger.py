@@ -220,6 +220,7 @@ def test_any_looks_in_any_order_are_what_minute_by_minute_would_be(engine, seque
         assert rows(engine) == oracle.rows()
 
 
+@pytest.mark.slow
 @on_any_engine
 @given(
     st.sets(st.integers(0, SPAN - 1)),

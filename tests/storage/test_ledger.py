@@ -58,6 +58,7 @@ def test_the_same_id_twice_in_one_writing_is_written_once(engine):
     assert write_forecasts(engine, pd.concat([frame, frame])) == WriteResult(4, 4)
 
 
+@pytest.mark.slow
 def test_many_rows_are_written_and_counted(engine):
     frame = made_forecasts(MANY)
     assert write_forecasts(engine, frame) == WriteResult(MANY, 0)

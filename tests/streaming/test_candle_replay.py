@@ -44,6 +44,7 @@ def test_the_samples_last_days_all_symbols_together(settings: Settings, sample: 
         assert [getattr(candle, column) for candle in of_the_day] == [row[column] for row in rows]
 
 
+@pytest.mark.slow
 def test_a_minute_a_second_and_after_a_restart_it_goes_on_where_the_topic_ends(settings: Settings) -> None:
     log = MemoryLog(1, TOPIC)
     first = replayed(log, CandleReplay(settings, log, days=1), 2.5)

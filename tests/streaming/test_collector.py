@@ -243,6 +243,7 @@ def test_a_socket_that_stalls_is_noticed_within_ten_seconds(settings: Settings) 
         until(lambda: lane.ids == [0, 1])
 
 
+@pytest.mark.slow
 def test_a_server_that_does_not_answer_pings_is_left(settings: Settings) -> None:
     """Its process hangs: the socket is open, and nobody reads it."""
 
@@ -398,6 +399,7 @@ def test_a_full_buffer_that_drops_counts_and_records_what_it_drops(settings: Set
         assert gaps.start[0] <= datetime.now(UTC) <= gaps.end[0] + timedelta(minutes=1)
 
 
+@pytest.mark.slow
 def test_it_ends_within_five_seconds_though_the_log_is_away_and_says_what_is_lost(settings: Settings) -> None:
     with (
         exchange(lambda s, c, _n: steadily(s, c, range(100))) as server,

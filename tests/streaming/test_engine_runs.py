@@ -90,6 +90,7 @@ def outputs_of(outputs: Outputs) -> tuple:
     return outputs.predictions, outputs.candles, outputs.counts, outputs.skipped, outputs.rejected
 
 
+@pytest.mark.slow
 @given(st.integers(0, 10**6), st.lists(st.integers(0, 400), max_size=12), st.sampled_from([0.0, 0.5, 3.0]))
 @settings(deadline=None, max_examples=20)
 def test_cutting_and_restarting_anywhere_changes_nothing(seed, cuts, lateness):
@@ -111,6 +112,7 @@ def test_cutting_and_restarting_anywhere_changes_nothing(seed, cuts, lateness):
     assert outputs_of(merged(parts)) == outputs_of(whole)
 
 
+@pytest.mark.slow
 @given(st.integers(0, 10**6), st.integers(0, 10**6))
 @settings(deadline=None, max_examples=20)
 def test_symbols_of_a_partition_do_not_touch_each_other(first, second):
@@ -129,7 +131,9 @@ def test_symbols_of_a_partition_do_not_touch_each_other(first, second):
         assert [c for c in together.candles if c.symbol == symbol] == expected.candles
 
 
-@pytest.mark.parametrize("recipe", ["seasonal_har", "ridge", "boosting"])
+@pytest.mark.parametrize(
+    "recipe", ["ridge", *(pytest.param(name, marks=pytest.mark.slow) for name in ("seasonal_har", "boosting"))]
+)
 def test_replayed_candles_are_forecast_as_the_batch_does_to_the_last_bit(recipe, candles, models, history):
     start = datetime(2023, 12, 4, 22, tzinfo=UTC)
     end = start + timedelta(hours=4)

@@ -213,6 +213,7 @@ def test_what_retention_took_is_reported(event_log, name, members):
     assert all(record.offset >= end for record in again.records[partition])
 
 
+@pytest.mark.slow
 def test_a_forgotten_group_starts_anew(event_log, topic, members, group):
     """Not while it has members that are alive; other groups keep what they have; nothing happens to an unknown one."""
     event_log.forget(f"{group}-unknown")

@@ -132,6 +132,7 @@ def test_a_day_of_trades_is_what_batch_makes_of_it(day, models):
     assert min(by_horizon.values()) > 500
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", ["seasonal_har", "boosting"])
 def test_candles_alone_are_compared_too(day, models, recipe):
     since = pc.greater_equal(models.candles["open_time"], pa.scalar(START))
@@ -152,6 +153,7 @@ ALTERED = {
 }
 
 
+@pytest.mark.slow
 def test_the_last_bit_of_one_forecast_is_found_and_named(day, models):
     made = day.live(walk(models, 150))
     day.stream()

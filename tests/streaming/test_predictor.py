@@ -161,6 +161,7 @@ def champions_of(trained, recipe: str) -> Aliases:
     return Aliases(**{model.horizon.name: model.version for model in trained if model.name == recipe})
 
 
+@pytest.mark.slow
 def test_replayed_candles_lead_to_the_batch_s_rows_in_the_ledger(home, log, candles, trained, tmp_path):
     append(log, CANDLES_TOPIC, as_candles(between(candles, REPLAYED, 90)))
     with running(home, log, watching(champions_of(trained, "boosting"), trained, tmp_path / "m")) as worker:
@@ -225,6 +226,7 @@ def test_trades_become_forecasts_bars_and_ledger_rows(home, log):
     assert len(rows) >= 7
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("seed", "backlog"), [(1, 500), (2, 500), (3, 50), (4, 50)])
 def test_a_log_and_a_ledger_that_fail_now_and_then_change_nothing(home, log, tmp_path, monkeypatch, seed, backlog):
     """Checkpoints fail half-way, polls fail, the ledger fails: the tables are those of an undisturbed run."""
@@ -267,6 +269,7 @@ def test_a_log_and_a_ledger_that_fail_now_and_then_change_nothing(home, log, tmp
     assert content(log) == expected
 
 
+@pytest.mark.slow
 def test_a_clock_of_ours_that_steps_back_and_forth_changes_nothing_but_stamps(home, log, tmp_path, monkeypatch):
     trades = some_trades(1200)
     calm = Settings(home=tmp_path / "calm", market=home.market, symbols=home.symbols, lake_url=home.lake)
@@ -298,6 +301,7 @@ def test_a_clock_of_ours_that_steps_back_and_forth_changes_nothing_but_stamps(ho
     assert set(rows["forecast_id"]) == {one[0] for one in expected[0] if one[1].second == 0}
 
 
+@pytest.mark.slow
 def test_restarting_goes_on_where_it_stopped(home, log):
     trades = some_trades(1500)
     with running(home, log, watching(Aliases())):

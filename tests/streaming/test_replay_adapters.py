@@ -40,6 +40,7 @@ def test_a_recording_is_read_back_as_it_was_recorded(
         assert all(trade.replayed and record.key == trade.symbol for trade, record in zip(trades, records, strict=True))
 
 
+@pytest.mark.slow
 def test_a_restarted_loop_goes_on_behind_what_is_there(event_log: EventLog, settings: Settings, name: str) -> None:
     event_log.create(exchange_specs(settings, name))
     sample = [*read_recording(Path(__file__).parents[2] / "sample" / "coinbase_ticks.csv")][:200]

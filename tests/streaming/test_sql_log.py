@@ -133,6 +133,7 @@ def test_partitions_of_one_number_go_together(url):
             assert numbers["a"] == numbers["b"]
 
 
+@pytest.mark.slow
 def test_a_wall_clock_that_is_set_back_takes_nothing_from_a_member(url, monkeypatch):
     """Leases are counted, not dated: with the clock an hour back and forth, both keep what they own."""
     with SqlLog(url) as log:

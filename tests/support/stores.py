@@ -148,12 +148,14 @@ def made_outcomes() -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+@functools.cache
 def made_scored() -> pd.DataFrame:
     """Forecasts joined with their outcomes."""
     outcomes = made_outcomes().drop(columns="target_time").rename(columns={"realized_variance": "outcome_variance"})
     return made_forecasts().merge(outcomes, on="forecast_id")
 
 
+@functools.cache
 def made_scorecard() -> pd.DataFrame:
     """Rows of `scorecard` from the made outcomes; one model's p-value is below 0.05."""
     scored = made_scored()
