@@ -5,12 +5,17 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 import structlog
 
 from bitpredict.settings import SAMPLE_FOLDER, Settings
 
 ROOT = Path(__file__).resolve().parent.parent
+
+# How long an example takes says how busy the machine is.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 # A shell's background jobs ignore Ctrl-C, and so would every process that a test starts there.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
