@@ -61,6 +61,7 @@ def test_runs_of_single_days_write_the_same_ledger(engine, order):
     assert ledger(engine) == HOLES
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("holed")
 def test_running_again_changes_nothing(engine):
     run_job(JOB, f"{FIRST}", f"{THIRD}", PRICES)
@@ -69,6 +70,7 @@ def test_running_again_changes_nothing(engine):
     assert read_gaps(engine).equals(before)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("holed")
 def test_a_hole_that_the_source_fills_later_is_repaired(engine, put_day):
     run_job(JOB, f"{FIRST}", f"{THIRD}", PRICES)

@@ -66,6 +66,7 @@ def test_the_checks_of_real_days_pass(featured):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("with_features")
 def test_a_day_alone_gives_what_the_range_gave_and_again_the_same(lake):
     before = [lake.read(contract) for contract in (PRICE_FEATURES, FEATURE_TABLE)]

@@ -68,6 +68,7 @@ def test_alone_on_an_empty_ledger_they_say_what_to_do():
     assert why.endswith("batch_forecasts is empty; materialize it before checking it")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("coverage", "outside"),
     [

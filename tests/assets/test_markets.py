@@ -122,6 +122,7 @@ def test_a_coin_that_stands_still_at_the_source_is_stale(coingecko):
     assert set(ran.check_metadata("quotes_fresh")["observed at"]) == {"cosmos"}
 
 
+@pytest.mark.slow
 def test_a_quote_that_stands_out_is_a_warning_and_stays(coingecko, engine):
     now = datetime.now(UTC)
     prices = [2.5, 2.51, 2.5, 9.0, 2.5, 2.51]
@@ -141,6 +142,7 @@ def test_checks_alone_on_an_empty_database_fail():
     assert not ran.check("quotes_fresh").passed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("sent", "says"),
     [

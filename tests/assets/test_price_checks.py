@@ -62,6 +62,7 @@ def planted(lake: Lake, *faults: Fault, first: datetime = DAY_10) -> Ran:
     return run_job("prices_and_features", f"{first:%Y-%m-%d}", "2023-11-11", ["candles"])
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("with_prices")
 def test_candles_that_contradict_themselves_are_an_error(lake):
     ran = planted(
@@ -118,6 +119,7 @@ def test_a_symbol_that_is_no_longer_collected_is_not_missed(lake, monkeypatch):
     assert planted(lake, without(DAY_11, 1440)).check("complete").passed
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("with_prices")
 @pytest.mark.parametrize(
     ("first", "start"),

@@ -91,6 +91,7 @@ def test_running_again_leaves_the_same_rows(lake):
     assert [lake.read(contract) for contract in (BINANCE_CANDLES, CANDLES)] == before
 
 
+@pytest.mark.slow
 def test_single_days_in_any_order_give_what_the_range_gave(priced, lake):
     for day in (THIRD, FIRST, SECOND):
         assert run_job(JOB, f"{day}", assets=PRICES).success

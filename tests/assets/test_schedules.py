@@ -88,6 +88,7 @@ def gap(days_ago: float, minutes: int = 80) -> Gap:
     return Gap(start, start + timedelta(minutes=minutes))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("gaps", "ranges"),
     [

@@ -82,6 +82,7 @@ def test_the_days_rounds_go_from_news_to_hours():
     assert ran.check("every_article_judged").passed
 
 
+@pytest.mark.slow
 def test_the_articles_of_a_day_are_judged_once(engine, settings):
     put(engine, TODAY, *HEADLINES)
     put(engine, YESTERDAY, "Ether of yesterday")
@@ -113,6 +114,7 @@ def test_the_articles_of_a_day_are_judged_once(engine, settings):
     pd.testing.assert_frame_equal(read_judged(engine, *EVER), stored)
 
 
+@pytest.mark.slow
 def test_a_past_day_is_what_was_known_then(engine, lake):
     """Whenever it runs, and whatever is judged only now."""
     early, late = put(engine, PAST + timedelta(hours=9), HEADLINES[0]), put(engine, PAST + timedelta(hours=9), "ETH up")

@@ -72,6 +72,7 @@ def test_a_market_without_a_live_lane_says_which_have_one(monkeypatch):
     assert "has no live lane" in run().info[0].value
 
 
+@pytest.mark.slow
 def test_a_log_that_cannot_be_opened_is_one_message(settings):
     settings.home.mkdir()
     (settings.home / "events.db").write_bytes(b"this is no database, whatever its name says" * 100)
@@ -95,6 +96,7 @@ def test_price_rate_age_latency_and_market_time_of_a_replay(log):
     assert chart.alt == "Price and newest forecast of BTCUSD, 1m ahead"
 
 
+@pytest.mark.slow
 def test_another_symbol_shows_the_candles_that_are_replayed(log):
     made.fill(log, datetime.now(UTC))
     test = run()
@@ -107,6 +109,7 @@ def test_another_symbol_shows_the_candles_that_are_replayed(log):
     assert metrics(test)["Price"].replace(",", "") == f"{last.close:.2f}"
 
 
+@pytest.mark.slow
 def test_a_page_that_is_held_stays_as_it_is_until_it_is_let_go(log):
     now = datetime.now(UTC)
     made.fill(log, now, seconds=30)
@@ -136,12 +139,14 @@ def test_the_table_has_the_newest_forecast_of_every_symbol_and_horizon(log):
     assert (row["P(up)"], row["kind"], row["version"]) == ("53.0 %", "backtest", made.MODEL_VERSION)
 
 
+@pytest.mark.slow
 def test_simulated_prices_are_labelled_so(log):
     trades = made.made_trades("BTCUSD", 20, datetime.now(UTC), provenance="simulated")
     made.append(log, trades_topic("coinbase"), trades)
     assert "Invented prices from the simulator" in said(run())
 
 
+@pytest.mark.slow
 def test_what_stopped_long_ago_is_still_shown_and_said_to_be_old(log):
     made.fill(log, datetime.now(UTC) - timedelta(hours=2), seconds=60)
     test = run()
@@ -150,6 +155,7 @@ def test_what_stopped_long_ago_is_still_shown_and_said_to_be_old(log):
     assert metrics(test)["Tick to forecast"] == NOTHING
 
 
+@pytest.mark.slow
 def test_the_lag_of_a_group_is_what_it_has_not_read(log):
     made.fill(log, datetime.now(UTC), seconds=20)
     member = log.subscribe("predictor", [trades_topic("coinbase")])
@@ -164,6 +170,7 @@ def test_the_lag_of_a_group_is_what_it_has_not_read(log):
     member.close()
 
 
+@pytest.mark.slow
 def test_processes_answer_ready_or_waiting_or_not_at_all(monkeypatch, log):
     made.fill(log, datetime.now(UTC), seconds=5)
 
@@ -191,6 +198,7 @@ def test_processes_answer_ready_or_waiting_or_not_at_all(monkeypatch, log):
     assert states["predictor"] == "🟡 waiting"
 
 
+@pytest.mark.slow
 def test_bytes_that_are_no_message_are_counted_and_hide_nothing(log):
     made.fill(log, datetime.now(UTC), seconds=10)
     now = made.milliseconds(datetime.now(UTC))

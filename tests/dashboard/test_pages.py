@@ -61,6 +61,7 @@ def test_cards_show_the_newest_served_forecast_of_every_horizon():
     assert "sample" in said(test)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("full")
 def test_choosing_symbol_and_horizon_changes_cards_and_fan():
     test = run("forecasts")
@@ -75,6 +76,7 @@ def test_choosing_symbol_and_horizon_changes_cards_and_fan():
     assert test.get("plotly_chart")[0].proto.alt == "Recent price and forecast of ETHUSDT, 1d ahead"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("full")
 def test_on_an_open_market_the_age_of_the_newest_forecast_is_told(monkeypatch):
     assert "ago" not in said(run("forecasts"))
@@ -83,6 +85,7 @@ def test_on_an_open_market_the_age_of_the_newest_forecast_is_told(monkeypatch):
     assert f"The newest forecast was made {days} d " in said(run("forecasts"))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("full")
 def test_the_scorecard_keeps_the_kinds_in_tabs_of_their_own():
     test = run("scorecard")
@@ -122,6 +125,7 @@ def test_a_broken_database_is_one_message_that_says_what_to_do(page, settings):
     assert "move it away" in error.value
 
 
+@pytest.mark.slow
 def test_a_broken_database_is_told_beside_stored_candles(filled, tmp_path, monkeypatch):
     shutil.copytree(filled, tmp_path / "broken")
     for file in (tmp_path / "broken").glob("bitpredict.db*"):
@@ -132,6 +136,7 @@ def test_a_broken_database_is_told_beside_stored_candles(filled, tmp_path, monke
     assert len(test.get("plotly_chart")) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES)
 def test_a_malformed_setting_is_one_message_that_names_it(page, monkeypatch):
     monkeypatch.setenv("BITPREDICT_MARKET", "casino")
@@ -141,6 +146,7 @@ def test_a_malformed_setting_is_one_message_that_names_it(page, monkeypatch):
     assert not test.get("plotly_chart")
 
 
+@pytest.mark.slow
 def test_a_newer_database_schema_is_refused_with_the_remedy(settings, monkeypatch):
     monkeypatch.setenv("BITPREDICT_DATABASE_URL", f"sqlite:///{settings.home}/other.db")
     test = run("forecasts")
@@ -165,6 +171,7 @@ def test_escaping_changes_nothing_but_backslashes():
     assert re.sub(r"\\(.)", r"\1", literal(text)) == text
 
 
+@pytest.mark.slow
 def test_candles_are_read_again_only_when_their_table_changes(settings, monkeypatch):
     stores.fill(settings)
     reads = []

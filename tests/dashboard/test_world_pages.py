@@ -49,6 +49,7 @@ def test_an_empty_home_says_what_to_run(page):
     assert not test.dataframe
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES)
 def test_a_broken_database_is_one_message_that_says_what_to_do(page, settings):
     settings.home.mkdir()
@@ -77,6 +78,7 @@ def test_the_market_page_shows_every_coin_with_its_day_and_its_age():
     assert (shown["Coins"], shown["Rising in 24 h"], shown["Stale"]) == ("4", "33 %", "1")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("full")
 def test_coins_are_found_and_filtered():
     test = run("market")
@@ -115,6 +117,7 @@ def test_the_news_page_shows_headlines_with_what_the_newest_model_said():
     assert "No candle of BTCUSDT is stored of these hours" in said(test)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("full")
 def test_headlines_are_found_by_word_feed_and_story():
     test = run("news")
@@ -142,6 +145,7 @@ def test_the_data_health_page_tells_how_old_each_table_is_and_who_rests():
     assert "in this process" in said(test)
 
 
+@pytest.mark.slow
 def test_hosts_that_are_left_alone_are_told_without_their_passwords(settings):
     world.fill(settings)
     circuits = Circuits("coingecko", settings.home, opens_at=1, rest=600)
@@ -154,6 +158,7 @@ def test_hosts_that_are_left_alone_are_told_without_their_passwords(settings):
     assert "2 hosts, 1 of them left alone" in said(test)
 
 
+@pytest.mark.slow
 def test_newer_quotes_are_shown_when_their_writer_tells_of_them(settings):
     assert "No quote is stored" in said(run("market"))
     world.fill(settings)
@@ -164,6 +169,7 @@ def test_newer_quotes_are_shown_when_their_writer_tells_of_them(settings):
     assert len(run("market").dataframe[0].value) == 4
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("full")
 def test_on_an_open_market_what_is_old_is_late_and_stale(monkeypatch):
     monkeypatch.setenv("BITPREDICT_MARKET", "archive")
@@ -173,6 +179,7 @@ def test_on_an_open_market_what_is_old_is_late_and_stale(monkeypatch):
     assert run("news").dataframe[1].value["state"].tolist()[0] in ("fails", "silent")
 
 
+@pytest.mark.slow
 def test_what_was_observed_is_not_called_simulated(settings):
     world.fill(settings, provenance="observed")
     assert "Quotes as CoinGecko tells them" in said(run("market"))

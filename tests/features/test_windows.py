@@ -41,6 +41,7 @@ def test_a_window_is_what_its_definition_says(rolling, reduce, x, window):
     np.testing.assert_allclose(rolling(x, window), naive(x, window, reduce), rtol=1e-12, atol=1e-12 * largest)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rolling", [rolling_sum, rolling_mean, rolling_max, rolling_min])
 @given(x=SERIES, window=WINDOWS, data=st.data())
 def test_the_bits_do_not_depend_on_where_the_array_starts(rolling, x, window, data):

@@ -22,10 +22,14 @@ def grow(**how) -> tuple[Any, Trees]:
 @pytest.mark.parametrize(
     "how",
     [
-        pytest.param({"max_leaf_nodes": 8, "max_iter": 150}, id="the recipe's size"),
+        pytest.param({"max_leaf_nodes": 8, "max_iter": 150}, id="the recipe's size", marks=pytest.mark.slow),
         pytest.param({"max_leaf_nodes": 2, "max_iter": 5}, id="stumps"),
-        pytest.param({"max_leaf_nodes": 64, "max_iter": 20, "min_samples_leaf": 5}, id="as many leaves as bits"),
-        pytest.param({"max_leaf_nodes": 31, "max_iter": 20}, id="the library's default"),
+        pytest.param(
+            {"max_leaf_nodes": 64, "max_iter": 20, "min_samples_leaf": 5},
+            id="as many leaves as bits",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param({"max_leaf_nodes": 31, "max_iter": 20}, id="the library's default", marks=pytest.mark.slow),
         pytest.param({"min_samples_leaf": 3000, "max_iter": 3}, id="no split at all"),
     ],
 )
@@ -38,6 +42,7 @@ def test_predictions_are_those_of_scikit_learn(how):
     np.testing.assert_allclose(np.exp(trees.predict(edges)), model.predict(edges), rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_one_row_has_the_bits_of_many():
     _, trees = grow(max_leaf_nodes=8, max_iter=60)
     together = trees.predict(X)

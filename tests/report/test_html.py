@@ -82,6 +82,7 @@ def test_the_file_loads_nothing(page):
     assert not {"link", "iframe", "object", "embed", "img"} & set(page.tags)
 
 
+@pytest.mark.slow
 def test_plotly_is_inside_once(tmp_path):
     report(tmp_path / "report.html", forecasts=newest().head(1))
     text = (tmp_path / "report.html").read_text(encoding="utf-8")

@@ -219,6 +219,7 @@ def test_what_is_no_feed_is_refused_with_a_reason(body, says):
     assert len(str(refused.value)) < 300
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "piece",
     ["<", "<!", "<!--", "<?", "<![CDATA[", "&", "<a>", "<item>", "<!DOCTYPE ", "<!ENTITY ", "<p>a<b>", "&lt;a "],

@@ -207,6 +207,7 @@ def forget(engine: Engine) -> None:
         connection.execute(delete(data_gaps))
 
 
+@pytest.mark.slow
 @on_any_engine
 @given(st.lists(looks, max_size=6))
 def test_any_looks_in_any_order_are_what_minute_by_minute_would_be(engine, sequence):

@@ -101,6 +101,7 @@ def recorded(recordings) -> list[tuple[Headline, str]]:
     return sorted(found, key=lambda each: each[0].first_seen_at)
 
 
+@pytest.mark.slow
 def test_recorded_headlines(recordings):
     headlines = [headline for headline, _ in recorded(recordings)]
     assert len(headlines) > 7_000

@@ -50,6 +50,7 @@ def test_as_many_answers_as_labels():
         evaluation_of([], [])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("model", "column"), [(plain_vader(), "vader"), (Blob(), "textblob")])
 def test_the_published_columns_are_reproduced(headlines, model, column):
     labelled, published = headlines

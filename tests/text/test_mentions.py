@@ -94,6 +94,7 @@ def test_every_coin_of_the_list_can_be_found():
             assert LISTED.of(f"{coin.name} ({coin.symbol})") == {coin.symbol.upper()}
 
 
+@pytest.mark.slow
 def test_recorded_articles(recordings):
     """Seven thousand of them, beside a plain search for coins whose name and symbol mean nothing else."""
     with (recordings / "news" / "cryptonews_2021_2022.csv").open(newline="", encoding="utf-8") as file:
