@@ -83,6 +83,7 @@ def test_a_hole_that_the_source_fills_later_is_repaired(engine, put_day):
     ]
 
 
+@pytest.mark.slow
 def test_minutes_before_the_listing_are_no_gap_and_a_lost_day_is(engine, put_day):
     """ETHUSDT trades from noon of the 10th; its 11th is lost; BTCUSDT is whole."""
     for day in (FIRST, SECOND, THIRD):
@@ -93,6 +94,7 @@ def test_minutes_before_the_listing_are_no_gap_and_a_lost_day_is(engine, put_day
     assert ledger(engine) == [("ETHUSDT", "11-11 00:00", "11-12 00:00", 1440, "open")]
 
 
+@pytest.mark.slow
 def test_minutes_in_which_the_exchange_stood_still_are_stored_and_flagged(engine, lake, put_day):
     """As in the recorded outage: no trade of any symbol, then no candle. One symbol at rest is no halt."""
     still, gone = range(688, 760), range(760, 840)

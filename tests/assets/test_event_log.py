@@ -118,6 +118,7 @@ def test_more_days_take_no_more_transactions(ours, monkeypatch):
     assert transactions(DAYS[-1]) == few
 
 
+@pytest.mark.slow
 def test_a_home_with_a_strange_name_has_its_events_where_dagster_looks_for_them(settings):
     strange = settings.model_copy(update={"home": settings.home / 'it\'s: {a} "home" # 日本'})
     home = prepare_dagster_home(strange)

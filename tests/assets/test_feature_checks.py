@@ -52,6 +52,7 @@ def planted(lake: Lake, **columns: object) -> Ran:
     return run_job("prices_and_features", "2023-11-12", assets=["feature_table"])
 
 
+@pytest.mark.slow
 def test_a_feature_that_is_often_null_is_a_warning_with_its_share(lake):
     ran = planted(lake, log_rv_60=np.nan)
     check = ran.check("few_nulls")
@@ -63,6 +64,7 @@ def test_a_feature_that_is_often_null_is_a_warning_with_its_share(lake):
     assert ran.check("in_range").passed
 
 
+@pytest.mark.slow
 def test_a_share_above_one_is_an_error(lake):
     ran = planted(lake, coverage=1.5)
     check = ran.check("in_range")

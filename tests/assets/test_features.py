@@ -105,6 +105,7 @@ def test_a_day_without_candles_stores_nothing_although_its_look_back_has_some(la
     assert lake.days(FEATURE_TABLE) == [MIDNIGHT.date()]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("with_features")
 def test_a_day_whose_candles_are_gone_loses_its_features(lake):
     lake.replace(CANDLES, CANDLES.empty(), MIDNIGHT, END)
@@ -122,6 +123,7 @@ def test_the_first_day_of_the_calendar_has_features_without_look_back(lake):
     assert rows["log_rv_1440"].notna().any()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("with_features")
 def test_price_features_of_another_feature_set_are_not_joined(lake):
     """An upgrade came in between: the day's own must be made anew; those of the day before are only looked back at."""

@@ -140,6 +140,7 @@ def test_a_look_back_before_the_calendar_is_empty_with_the_schema():
     assert found.equals(LEVELS.empty())
 
 
+@pytest.mark.slow
 def test_only_the_columns_asked_for_are_loaded():
     run(arrow_levels)
     metadata = {"columns": ["level", "gauge"]}

@@ -82,6 +82,7 @@ def test_beside_the_samples_candles_invented_quotes_are_labelled_so_and_fit_its_
     assert set(seen["last_seen"]) == {bitcoin["known_at"].max()}
 
 
+@pytest.mark.slow
 def test_fresh_quotes_pass_and_the_same_again_adds_nothing(coingecko, engine):
     coingecko.scripts[ROUTE] = [answer(datetime.now(UTC).replace(microsecond=0))] * 2
     first, second = run_job("markets"), run_job("markets")
@@ -92,6 +93,7 @@ def test_fresh_quotes_pass_and_the_same_again_adds_nothing(coingecko, engine):
     assert len(read_quotes(engine, "bitcoin", START, END)) == 1
 
 
+@pytest.mark.slow
 def test_missing_coins_are_reported_with_their_reason_and_fail_the_check(coingecko, engine):
     now = datetime.now(UTC)
     coingecko.scripts[ROUTE] = [

@@ -62,6 +62,7 @@ def test_a_round_stores_what_is_new_and_tells_how_every_feed_is(server, listed, 
     assert list(ran.check_metadata("feeds_answer")["silent"]) == ["down"]
 
 
+@pytest.mark.slow
 def test_beside_the_samples_candles_invented_news_are_labelled_so_and_fit_its_calendar(engine):
     first = run_job("news")
     before = read_news(engine, *EVER), read_feeds(engine)
@@ -83,6 +84,7 @@ def test_beside_the_samples_candles_invented_news_are_labelled_so_and_fit_its_ca
     assert articles["duplicate_of"].notna().sum() == 1
 
 
+@pytest.mark.slow
 def test_running_it_again_changes_nothing(server, listed, engine):
     listed("a")
     server.files["/a"] = rss((1, TITLE))

@@ -30,6 +30,7 @@ def test_files_that_no_kept_version_needs_are_deleted(settings, lake, monkeypatc
     assert [lake.read(contract) for contract in (BINANCE_CANDLES, CANDLES)] == before
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("with_prices")
 def test_versions_inside_the_retention_are_kept(lake):
     run_job("prices_and_features", "2023-11-12", assets=["binance_candles", "candles"])

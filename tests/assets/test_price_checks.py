@@ -106,6 +106,7 @@ def test_missing_minutes_are_counted_by_day(lake, start, minutes, named):
     assert ran.success
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("with_prices")
 def test_minutes_before_a_symbols_first_candle_are_not_missing(lake):
     """Its listing at noon of the 10th: nothing is missing before."""
@@ -113,6 +114,7 @@ def test_minutes_before_a_symbols_first_candle_are_not_missing(lake):
     assert planted(lake, without(november_2, 8 * 1440 + 720), first=november_2).check("complete").passed
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("with_prices")
 def test_a_symbol_that_is_no_longer_collected_is_not_missed(lake, monkeypatch):
     monkeypatch.setenv("BITPREDICT_SYMBOLS", "ETHUSDT")
@@ -139,6 +141,7 @@ def test_a_jump_is_named_by_the_day_it_leads_into(lake, first, start):
     assert said["largest move"] == pytest.approx(0.3, abs=0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("with_prices")
 def test_a_close_that_stands_out_is_flagged_and_stays_as_it_is_and_a_new_level_is_none(lake):
     was = lake.read(BINANCE_CANDLES, DAY_11 + NOON, DAY_11 + NOON + timedelta(minutes=1), symbols=["BTCUSDT"])

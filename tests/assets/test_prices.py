@@ -59,6 +59,7 @@ def test_a_run_says_what_it_was_made_of(priced):
     )
 
 
+@pytest.mark.slow
 def test_a_day_by_itself_shows_everything(lake):
     ran = run_job(JOB, f"{THIRD}", assets=["binance_candles", "candles", "data_gaps"])
     said = ran.metadata("candles")
@@ -84,6 +85,7 @@ def test_every_day_of_a_range_run_is_materialized_and_checked_once(priced):
     assert len(checks) == 5
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("with_prices")
 def test_running_again_leaves_the_same_rows(lake):
     before = [lake.read(contract) for contract in (BINANCE_CANDLES, CANDLES)]
@@ -113,6 +115,7 @@ def test_bad_rows_are_counted_by_reason_and_stay_out(put_day, lake):
     assert rows_by_day(lake) == {("BTCUSDT", FIRST): 1437, ("ETHUSDT", FIRST): 1440}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("with_prices")
 def test_a_symbol_that_is_no_longer_collected_keeps_what_is_stored(lake, monkeypatch):
     before = lake.read(CANDLES)
@@ -121,6 +124,7 @@ def test_a_symbol_that_is_no_longer_collected_keeps_what_is_stored(lake, monkeyp
     assert lake.read(CANDLES).equals(before)
 
 
+@pytest.mark.slow
 def test_a_day_that_the_archive_lacks_has_no_rows_and_is_named(put_day, lake):
     for day in (FIRST, THIRD):
         put_day("BTCUSDT", day)
@@ -138,6 +142,7 @@ def test_a_day_that_the_archive_lacks_has_no_rows_and_is_named(put_day, lake):
     }
 
 
+@pytest.mark.slow
 def test_a_day_without_any_candle_stores_nothing(put_day, lake):
     for symbol in ("BTCUSDT", "ETHUSDT"):
         put_day(symbol, FIRST)
@@ -166,6 +171,7 @@ def test_a_day_that_is_not_published_yet_fails_with_the_reason(lake):
     assert lake.version(BINANCE_CANDLES) is None
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("archive_on_the_second_day")
 def test_a_day_that_is_not_published_yet_takes_nothing_away(priced, lake):
     """Another source had the day when it was stored; now a range over it is collected again."""

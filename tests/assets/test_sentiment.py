@@ -147,6 +147,7 @@ def test_a_past_day_is_what_was_known_then(engine, lake):
     pd.testing.assert_frame_equal(lake.read(HOURLY_SENTIMENT).to_pandas(), frame)
 
 
+@pytest.mark.slow
 def test_hours_that_have_not_come_have_no_rows(engine, lake):
     now = datetime.now(UTC)
     judged(engine, put(engine, now - timedelta(hours=3), HEADLINES[0]), now - timedelta(hours=3))
@@ -157,6 +158,7 @@ def test_hours_that_have_not_come_have_no_rows(engine, lake):
     assert hours[-1] <= datetime.now(UTC)
 
 
+@pytest.mark.slow
 def test_invented_articles_count_as_judged_when_they_were_seen(engine, lake):
     put(engine, PAST + timedelta(hours=5), HEADLINES[0], provenance="simulated")
     assert run_job("sentiment", day(PAST)).success
@@ -165,6 +167,7 @@ def test_invented_articles_count_as_judged_when_they_were_seen(engine, lake):
     assert set(frame["provenance"]) == {"simulated"}
 
 
+@pytest.mark.slow
 def test_a_new_model_speaks_of_what_no_model_of_the_chain_has_judged(engine, monkeypatch):
     put(engine, TODAY, *HEADLINES)
     assert run_job("sentiment", day(TODAY)).success
@@ -174,6 +177,7 @@ def test_a_new_model_speaks_of_what_no_model_of_the_chain_has_judged(engine, mon
     assert len(read_judged(engine, *EVER)) == 6
 
 
+@pytest.mark.slow
 def test_the_checks_see_what_waits_and_who_speaks_too_often(engine, monkeypatch):
     put(engine, TODAY, *HEADLINES)
     monkeypatch.setenv("BITPREDICT_SENTIMENT_MODELS", "linear,vader")
@@ -187,6 +191,7 @@ def test_the_checks_see_what_waits_and_who_speaks_too_often(engine, monkeypatch)
     assert checked.check_metadata("fallback_seldom")["share"] == 1.0
 
 
+@pytest.mark.slow
 def test_the_check_of_hours_sees_what_cannot_be(engine, lake):
     judged(engine, put(engine, PAST, HEADLINES[0]), PAST)
     assert run_job("sentiment", day(PAST)).success
@@ -230,6 +235,7 @@ def labels(tmp_path, each: int = 12) -> str:
     return str(tmp_path / "labels.csv")
 
 
+@pytest.mark.slow
 def test_the_classifier_is_trained_on_the_users_labels(settings, tmp_path, monkeypatch):
     monkeypatch.setenv("BITPREDICT_SENTIMENT_LABELS", labels(tmp_path))
     ran = train()
@@ -244,6 +250,7 @@ def test_the_classifier_is_trained_on_the_users_labels(settings, tmp_path, monke
     assert MODELS["linear"](settings).score(["zorp frobs"]).label.tolist() == [1]
 
 
+@pytest.mark.slow
 def test_without_labels_nothing_is_trained_and_what_is_there_stays(settings, tmp_path, monkeypatch):
     ran = train()
     assert ran.success

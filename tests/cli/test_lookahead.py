@@ -19,6 +19,7 @@ def test_every_feature_of_the_newest_day_is_compared(run):
     assert all(row["passed"] and row["rows_compared"] == 24 for row in found.values())
 
 
+@pytest.mark.slow
 def test_a_day_may_be_chosen_and_the_table_is_for_people(run):
     result = run("lookahead", "--symbol", "ETHUSDT", "--day", "2023-12-10")
     assert result.exit_code == 0

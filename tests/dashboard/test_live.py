@@ -62,11 +62,13 @@ def test_without_topics_the_page_says_what_to_run(settings):
         assert "no topic of the market" in run().info[0].value
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("log")
 def test_empty_topics_are_told():
     assert "Nothing has arrived yet" in run().info[0].value
 
 
+@pytest.mark.slow
 def test_a_market_without_a_live_lane_says_which_have_one(monkeypatch):
     monkeypatch.setenv("BITPREDICT_MARKET", "archive")
     assert "has no live lane" in run().info[0].value

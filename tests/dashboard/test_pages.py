@@ -41,6 +41,7 @@ def test_an_empty_home_says_what_to_run(page):
     assert not test.get("plotly_chart")
 
 
+@pytest.mark.slow
 def test_the_first_page_is_the_forecasts():
     test = AppTest.from_file(str(FOLDER / "app.py"), default_timeout=60).run()
     assert not test.exception
@@ -105,6 +106,7 @@ def test_the_scorecard_keeps_the_kinds_in_tabs_of_their_own():
     assert "boosting serves BTCUSDT 1h because the tests say so (QLIKE 0.5 < 0.6)" in said(test).replace("\\", "")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("full")
 def test_the_data_page_shows_gap_ledger_and_table_versions():
     test = run("data")
@@ -117,6 +119,7 @@ def test_the_data_page_shows_gap_ledger_and_table_versions():
     assert len(test.get("plotly_chart")) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", ["forecasts", "scorecard"])
 def test_a_broken_database_is_one_message_that_says_what_to_do(page, settings):
     settings.home.mkdir()
@@ -153,6 +156,7 @@ def test_a_newer_database_schema_is_refused_with_the_remedy(settings, monkeypatc
     assert "bitpredict db upgrade" in test.error[0].value
 
 
+@pytest.mark.slow
 def test_text_from_data_is_no_markup(settings):
     made = stores.made_forecasts().query("symbol == 'BTCUSDT' and variant == 'champion'").tail(3)
     evil = "![i](https://e.org/i.png) :red[r]"

@@ -98,6 +98,7 @@ def test_coins_are_found_and_filtered():
     assert "No coin is like that" in said(test)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("full")
 def test_the_news_page_shows_headlines_with_what_the_newest_model_said():
     test = run("news")
@@ -130,6 +131,7 @@ def test_headlines_are_found_by_word_feed_and_story():
     assert len(test.dataframe[0].value) == 7
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("full")
 def test_the_data_health_page_tells_how_old_each_table_is_and_who_rests():
     test = run("data_health")

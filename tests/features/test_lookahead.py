@@ -38,6 +38,7 @@ def test_a_planted_leak_is_caught_and_every_feature_passes(fortnight):
     assert all(result.passed and result.rows_compared == 10 for result in results.values())
 
 
+@pytest.mark.slow
 def test_features_pass_over_holes_and_halts(holed):
     results = prefix_invariance(features_between, holed, START + timedelta(hours=11), START + timedelta(hours=17))
     assert [result for result in results if not result.passed] == []

@@ -66,6 +66,7 @@ def test_a_range_has_the_same_bits_wherever_it_starts_and_however_it_is_cut(only
     same_bits(whole, price_features(only_bitcoin, "BTCUSDT", START - DAY, END))
 
 
+@pytest.mark.slow
 def test_no_feature_reaches_further_back_than_it_declares(fortnight):
     """At the end of a day, when the indicators' anchor is farthest away."""
     origin = END - timedelta(minutes=5)

@@ -35,6 +35,7 @@ def test_arrays_bring_it_back(hourly):
     assert np.array_equal(again.variance(hourly.rows), fitted.variance(hourly.rows))
 
 
+@pytest.mark.slow
 def test_what_is_learnt_does_not_depend_on_the_number_of_threads(hourly):
     found = []
     for count in (1, 3):

@@ -46,6 +46,7 @@ def test_a_kind_that_is_not_known_is_named():
         forecaster_from("oracle", {"weights": np.ones(1)}, ())
 
 
+@pytest.mark.slow
 def test_asking_which_recipes_there_are_imports_nothing_that_trains():
     code = (
         "import sys; from bitpredict.forecasting.recipes import recipes_for;"

@@ -103,6 +103,7 @@ def test_an_address_that_is_none_is_refused():
         open_registry("nonsense")
 
 
+@pytest.mark.slow
 def test_mlflow_is_not_loaded():
     code = "import sys, bitpredict.forecasting.registry; sys.exit('mlflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

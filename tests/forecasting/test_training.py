@@ -82,6 +82,7 @@ def test_a_new_recipe_is_trained_beside_those_that_are_there(past, store):
     assert len(second.evaluations) == 5
 
 
+@pytest.mark.slow
 def test_the_future_changes_neither_versions_nor_results(past, features, candles, store, tmp_path):
     other = history(
         doubled_after(features, "origin", ["log_rv_5", "log_rv_60", "trades_60"]),

@@ -174,6 +174,7 @@ def test_simulated_rows_show_as_simulated_whatever_the_setting(settings, tmp_pat
     assert '<span class="badge simulated">simulated</span>' in text
 
 
+@pytest.mark.slow
 def test_a_report_replaces_the_one_before_whole(tmp_path):
     path = tmp_path / "r.html"
     path.write_text("old")

@@ -87,6 +87,7 @@ def test_a_thinned_line_ends_at_the_end_and_a_hole_stays_visible():
     assert np.array_equal(line["close"], [3.0, np.nan, 7.0, 9.0, 11.0], equal_nan=True)
 
 
+@pytest.mark.slow
 def test_bars_against_a_plain_loop():
     candles = real_candles()
     btc = candles[candles["symbol"] == "BTCUSDT"]

@@ -203,6 +203,7 @@ def test_without_a_key_the_newest_trades_repair_what_they_reach(settings: Settin
             assert lane.ids == [*range(901)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", ["down", "partly gone", "garbage"])
 def test_what_cannot_be_fetched_is_in_the_gap_ledger(settings: Settings, fault: str) -> None:
     def script(server: Exchange, connection: ServerConnection, _number: int) -> None:
@@ -384,6 +385,7 @@ def test_a_full_buffer_that_blocks_holds_the_exchange_back_and_loses_nothing(set
         assert lane.ids == [*range(3000)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", ["drop_oldest", "drop_newest"])
 def test_a_full_buffer_that_drops_counts_and_records_what_it_drops(settings: Settings, policy: Policy) -> None:
     with exchange(lambda s, c, _n: steadily(s, c, range(1500))) as server, trades_api() as api:

@@ -165,6 +165,7 @@ def test_replayed_candles_are_forecast_as_the_batch_does_to_the_last_bit(recipe,
     assert len(live.predictions) == 240 * len(HORIZONS)
 
 
+@pytest.mark.slow
 def test_built_minutes_lead_to_the_batch_table_s_features_and_forecasts(candles, models, history):
     """Trades of an hour after the lake's history: each minute's forecasts are those of a batch over the built bars,
     and each second's the same distribution around the last trade's price."""

@@ -171,6 +171,7 @@ def test_the_last_bit_of_one_forecast_is_found_and_named(day, models):
             assert f"batch makes {getattr(wrong, field)!r}" in found.first_difference
 
 
+@pytest.mark.slow
 def test_a_trade_that_the_lake_has_otherwise_is_found(day, models):
     day.live(walk(models, 200))
     day.stream(keep=lambda row: row["trade_id"] != "150")
@@ -179,6 +180,7 @@ def test_a_trade_that_the_lake_has_otherwise_is_found(day, models):
     assert "bar of BTCUSDT 2023-12-05 10:01: " in found.first_difference
 
 
+@pytest.mark.slow
 def test_what_is_not_streamed_yet_is_not_compared(day, models):
     made = day.live(walk(models, 300))
     day.stream(keep=lambda row: row["offset"] < 400)

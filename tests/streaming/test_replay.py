@@ -80,6 +80,7 @@ def test_in_a_loop_market_time_goes_on_and_ids_stay_unique() -> None:
         assert trade.event_time == START + timedelta(seconds=2 * number + rest / 10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cut", [(0, 0), (1, 0), (7, 0), (0, 13), (33, 2)])
 def test_a_restarted_loop_goes_on_behind_what_is_there(cut: tuple[int, int]) -> None:
     """Partitions may have ended at different messages: each goes on at its own."""

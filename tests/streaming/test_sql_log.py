@@ -110,6 +110,7 @@ def test_retention_takes_bounded_bites(log):
         log.read("t", 0, 3)
 
 
+@pytest.mark.slow
 def test_the_file_does_not_grow_for_ever(log, tmp_path):
     """What retention frees is used again: a day of messages needs the room of what is kept."""
     log.create([TopicSpec("t", 1, timedelta(milliseconds=1))])
