@@ -29,7 +29,7 @@ MARKET_BREADTH = Contract(
     schema=pa.schema(
         [
             field("origin", TIMESTAMP, "full five minutes; only quotes received by then are used", "UTC"),
-            field("coins", pa.int64(), "coins of the list with a quote at the origin and an hour before", "coins"),
+            field("coins", pa.int64(), "coins with a quote at the origin and an hour before", "coins"),
             field("share_up_1h", pa.float64(), "share of these coins whose price is above that of an hour before"),
             field(
                 "share_up_24h",
@@ -66,7 +66,7 @@ class _Quotes:
 
 @dataclass(frozen=True, eq=False)
 class _Series:
-    """(n,) quotes of the coin that is at `place` in the list, in any order."""
+    """(n,) quotes of the coin that is at `place` among the ids, in any order."""
 
     place: int
     observed_at: Instants
@@ -85,7 +85,7 @@ def market_breadth(quotes: pd.DataFrame, coins: Sequence[str], start: datetime, 
     Args:
         quotes: coin_id, observed_at, price, provenance and known_at, each coin and observed_at once, in any order;
             reaching `REACH` before `start`.
-        coins: ids of the list; quotes of others are left out.
+        coins: ids; quotes of others are left out.
 
     Raises:
         ContractError: a quote is of unknown provenance.
@@ -115,7 +115,7 @@ def market_breadth(quotes: pd.DataFrame, coins: Sequence[str], start: datetime, 
 
 
 def _by_coin(quotes: pd.DataFrame, coins: Sequence[str]) -> list[_Series]:
-    """The quotes of each coin of the list that has some."""
+    """The quotes of each of the coins that has some."""
     quotes = quotes[quotes["coin_id"].isin(coins)]
     at = pd.Categorical(quotes["coin_id"], list(coins)).codes
     order = np.argsort(at, kind="stable")

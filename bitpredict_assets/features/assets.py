@@ -12,9 +12,8 @@ from bitpredict.features.outside import Outside
 from bitpredict.features.serving import newest_rows, rows_to_serve
 from bitpredict.features.table import feature_table as join_features
 from bitpredict.features.table import price_features as compute_features
-from bitpredict.market.coins import read_coins
 from bitpredict.market.time import DAY, days, utc
-from bitpredict.storage.market_table import read_prices
+from bitpredict.storage.market_table import read_coins_seen, read_prices
 from bitpredict.storage.serving_rows import read_serving_rows, write_serving_rows
 from bitpredict_assets.describe import (
     OWNERS,
@@ -74,10 +73,11 @@ def price_features(context: dg.AssetExecutionContext, candles: pa.Table) -> pa.T
     io_manager_key="lake",
 )
 def market_breadth(context: dg.AssetExecutionContext, platform: Platform) -> pa.Table:
-    """What the coins of the list did in the hour and the day before every five minutes, from the quotes that were there
-    by then; where no quotes were collected there is no row."""
+    """What the watched coins did in the hour and the day before every five minutes, from the quotes that were there by
+    then; where no quotes were collected there is no row. A coin was watched when it was quoted, whatever today's list
+    says: one that left it stays in the past, and one that came is not put there."""
     window, now = context.partition_time_window, datetime.now(UTC)
-    coins = [coin.coin_id for coin in read_coins(platform.settings.coins_file)]
+    coins = list(read_coins_seen(platform.engine)["coin_id"])
     made = [MARKET_BREADTH.empty()]
     for day in map(utc, days(window.start, min(window.end, now))):
         quotes = read_prices(platform.engine, coins, day - REACH, day + DAY)
@@ -85,7 +85,7 @@ def market_breadth(context: dg.AssetExecutionContext, platform: Platform) -> pa.
     table = pa.concat_tables(made)
     count_rows_by_day(context, table["origin"])
     show(context, {"preview": last_rows(table)})
-    context.add_output_metadata({**summary(table, MARKET_BREADTH), "coins of the list": len(coins)})
+    context.add_output_metadata({**summary(table, MARKET_BREADTH), "coins ever quoted": len(coins)})
     return table
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from bitpredict.features.breadth import MARKET_BREADTH, market_breadth
 from bitpredict.features.catalog import FEATURE_SET_VERSION, FEATURE_TABLE
-from bitpredict.market.coins import read_coins
+from bitpredict.market.coins import read_coins, write_coins
 from bitpredict.storage.market_table import write_history, write_quotes
 from bitpredict.storage.serving_rows import decoded, read_serving_rows
 from tests.support.graph import check_alone, run_job
@@ -55,7 +55,7 @@ def test_quotes_become_breadth_and_breadth_features(engine, lake):
         day: sum(origin.strftime("%Y-%m-%d") == day for origin in stored["origin"].to_pylist())
         for day in ("2023-11-11", "2023-11-12")
     }
-    assert ran.metadata("market_breadth")["coins of the list"] == 92
+    assert ran.metadata("market_breadth")["coins ever quoted"] == 92
     assert {name: check.passed for name, check in ran.checks.items()} == dict.fromkeys(ran.checks, True)
     assert {"breadth_in_range", "most_coins", "no_lookahead"} <= set(ran.checks)
     rows = lake.read(FEATURE_TABLE).to_pandas()
@@ -67,6 +67,17 @@ def test_quotes_become_breadth_and_breadth_features(engine, lake):
     assert rows["breadth_coverage"].max() == 1.0
     assert rows.loc[rows["origin"] > NOON + 30 * MINUTE, "breadth_coins"].isna().all()
     assert set(rows["outside_provenance"].dropna()) == {"observed"}
+
+
+@pytest.mark.usefixtures("with_prices")
+def test_the_list_of_today_changes_no_past_day(engine, lake, settings):
+    store_quotes(engine, COINS[:6])
+    assert run_job(JOB, "2023-11-12", assets=["market_breadth"]).success
+    before = lake.read(MARKET_BREADTH)
+    write_coins(settings.own_coins_file, [*COINS[:2], *COINS[-1:]])
+    assert run_job(JOB, "2023-11-12", assets=["market_breadth"]).success
+    assert lake.read(MARKET_BREADTH).equals(before)
+    assert set(before["coins"].to_pylist()) == {6}
 
 
 @pytest.mark.usefixtures("with_prices")
