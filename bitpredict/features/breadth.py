@@ -90,6 +90,9 @@ def market_breadth(quotes: pd.DataFrame, coins: Sequence[str], start: datetime, 
     Raises:
         ContractError: a quote is of unknown provenance.
     """
+    quotes = quotes[quotes["coin_id"].isin(coins)]
+    if quotes.empty:
+        return MARKET_BREADTH.empty()
     step = ORIGIN_STEP // MICROSECOND
     first, last = (-(-((moment - EPOCH) // MICROSECOND) // step) * step for moment in (start, end))
     origins = np.arange(first, last, step, dtype=np.int64)
@@ -116,7 +119,6 @@ def market_breadth(quotes: pd.DataFrame, coins: Sequence[str], start: datetime, 
 
 def _by_coin(quotes: pd.DataFrame, coins: Sequence[str]) -> list[_Series]:
     """The quotes of each of the coins that has some."""
-    quotes = quotes[quotes["coin_id"].isin(coins)]
     at = pd.Categorical(quotes["coin_id"], list(coins)).codes
     order = np.argsort(at, kind="stable")
     columns = [
