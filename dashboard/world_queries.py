@@ -8,8 +8,8 @@ import streamlit as st
 from sqlalchemy import Engine, func
 from sqlalchemy import select as sql_select
 
-from bitpredict.cli.checkup import masked
 from bitpredict.market.time import DAY, MINUTE, utc
+from bitpredict.masking import masked
 from bitpredict.report.world import DAY_AGO_WITHIN, newest_judgement, with_last_day
 from bitpredict.settings import Settings
 from bitpredict.sources.circuits import host_states
@@ -22,6 +22,7 @@ from bitpredict.storage.market_table import newest_quotes, read_prices
 from bitpredict.storage.news_table import read_feeds, read_news
 from bitpredict.storage.schema import article_sentiment, crypto_assets, crypto_news, news_feeds, tweets
 from bitpredict.storage.sentiment_table import read_judged
+from bitpredict.storage.tweet_table import read_tweets
 from dashboard.queries import HASHED, SECONDS, TABLES, database, forecasts
 
 NEWS_DAYS = 3
@@ -58,6 +59,16 @@ def feeds(settings: Settings) -> pd.DataFrame:
     return _cache(settings).value("news", "feeds", lambda: _feeds(settings), FRAMES)
 
 
+@st.cache_data(ttl=SECONDS, show_spinner=False, hash_funcs=HASHED)
+def posts(settings: Settings) -> pd.DataFrame:
+    """Posts of the newest `NEWS_DAYS` days that have any, the newest first; may be empty."""
+    with database(settings) as engine:
+        newest = _largest(engine, tweets.c.first_seen_at)
+        end = (newest or datetime.now(UTC)) + MINUTE
+        found = read_tweets(engine, end - NEWS_DAYS * DAY, end)
+    return found.sort_values("first_seen_at", ascending=False, ignore_index=True)
+
+
 def _market(settings: Settings) -> pd.DataFrame:
     with database(settings) as engine:
         newest = newest_quotes(engine)
@@ -79,7 +90,8 @@ def _news(settings: Settings) -> pd.DataFrame:
 
 def _feeds(settings: Settings) -> pd.DataFrame:
     with database(settings) as engine:
-        return read_feeds(engine)
+        found = read_feeds(engine)
+    return found.assign(address=found["address"].map(masked))  # an older version stored them as they were
 
 
 def hosts(settings: Settings) -> pd.DataFrame:
@@ -95,7 +107,7 @@ def hosts(settings: Settings) -> pd.DataFrame:
             "last success": each.last_success,
             "requests": each.requests,
             "failed": each.errors,
-            "problem": masked(each.problem) if each.problem else "",
+            "problem": masked(each.problem),
         }
         for each in host_states(settings.home)
     ]

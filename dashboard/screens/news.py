@@ -23,6 +23,10 @@ _NO_SENTIMENT = (
     "No sentiment by the hour is stored yet. Materialize `article_sentiment` and `hourly_sentiment` in Dagster "
     "(`bitpredict up`), or run `bitpredict demo`."
 )
+_NO_POSTS = (
+    "No post is stored. The asset `tweets` asks X every fifteen minutes on an open market once `BITPREDICT_X_TOKEN` is "
+    "set; X charges for each post."
+)
 _LONGEST_SILENCE = timedelta(hours=6)
 _HOUR = timedelta(hours=1)
 
@@ -31,6 +35,7 @@ def body(settings: Settings) -> None:
     articles, feeds = world_queries.news(settings), world_queries.feeds(settings)
     if articles.empty and feeds.empty:
         st.info(_NOTHING)
+        _posts(settings)
         return
     if not articles.empty:
         newest = f"Newest article {utc_text(articles['first_seen_at'].max())}"
@@ -40,6 +45,7 @@ def body(settings: Settings) -> None:
     _sentiment(settings)
     st.subheader("Feeds", anchor=False)
     _feeds(feeds, world_queries.market_now(settings))
+    _posts(settings)
 
 
 def _headlines(articles: pd.DataFrame) -> None:
@@ -143,6 +149,23 @@ def _feeds(feeds: pd.DataFrame, now: datetime) -> None:
     st.dataframe(rows, hide_index=True, width="stretch", column_config=formats)
     well = sum(state == "answers" for state in states)
     st.caption(f"{well} of {len(feeds)} feeds answer. One that fails again and again is left alone for a while.")
+
+
+def _posts(settings: Settings) -> None:
+    st.subheader("Posts of X", anchor=False)
+    posts = world_queries.posts(settings)
+    if posts.empty:
+        st.caption(_NO_POSTS)
+        return
+    moment = st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm", timezone="UTC")
+    shown = {"first seen": "first_seen_at", "post": "text", "language": "language", "search": "query"}
+    rows = pd.DataFrame({name: posts[column] for name, column in shown.items()})
+    formats = {"first seen": moment, "post": st.column_config.TextColumn(width="large")}
+    st.dataframe(rows, hide_index=True, width="stretch", height=280, column_config=formats)
+    st.caption(
+        f"{len(posts):,} posts of the newest {world_queries.NEWS_DAYS} days with any, as they were told; no model has "
+        "judged them, and no feature reads them. Authors are not kept."
+    )
 
 
 def _state(feed: "dict[str, object]", now: datetime) -> str:

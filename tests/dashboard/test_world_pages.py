@@ -47,6 +47,7 @@ def test_an_empty_home_says_what_to_run(page):
     assert "bitpredict demo" in test.info[0].value
     assert not test.error
     assert not test.dataframe
+    assert ("BITPREDICT_X_TOKEN" in said(test)) == (page == "news")
 
 
 @pytest.mark.slow
@@ -102,7 +103,7 @@ def test_coins_are_found_and_filtered():
 @pytest.mark.usefixtures("full")
 def test_the_news_page_shows_headlines_with_what_the_newest_model_said():
     test = run("news")
-    headlines, feeds = (element.value for element in test.dataframe)
+    headlines, feeds, posts = (element.value for element in test.dataframe)
     assert list(headlines["headline"]) == [world.EVIL[n % len(world.EVIL)] for n in range(16)]
     assert headlines["model"].fillna("nobody").tolist() == ["nobody", "linear", *["vader"] * 14]
     assert headlines["score"].iloc[1] == 0.01
@@ -116,6 +117,8 @@ def test_the_news_page_shows_headlines_with_what_the_newest_model_said():
     assert chart.alt == "Sentiment of the news beside the price of BTCUSDT"
     assert "news that mention BTC" in chart.spec
     assert "No candle of BTCUSDT is stored of these hours" in said(test)
+    assert list(posts["post"]) == list(world.EVIL)
+    assert "5 posts of the newest 3 days with any" in said(test)
 
 
 @pytest.mark.slow

@@ -14,6 +14,7 @@ from bitpredict.storage.market_table import write_quotes
 from bitpredict.storage.news_table import write_news
 from bitpredict.storage.schema import crypto_news, news_feeds
 from bitpredict.storage.sentiment_table import write_sentiment
+from bitpredict.storage.tweet_table import write_tweets
 from bitpredict.text.hourly import full_hours, hourly_sentiment
 from bitpredict.text.mentions import Mentions
 
@@ -42,6 +43,7 @@ def fill(settings: Settings, *, provenance: str = "simulated") -> None:
     write_news(engine, articles, made_feeds())
     write_sentiment(engine, made_judgements(articles))
     judged = articles.merge(made_judgements(articles), on="article_id")
+    write_tweets(engine, made_posts(provenance), made_feeds().head(1))
     engine.dispose()
     start, end = datetime(2023, 12, 30, tzinfo=UTC), datetime(2024, 1, 1, tzinfo=UTC)
     hours = hourly_sentiment(judged, full_hours(start, end, end), Mentions(COINS))
@@ -107,6 +109,23 @@ def made_judgements(articles: pd.DataFrame) -> pd.DataFrame:
         model="linear", label="neutral", score=0.01, scored_at=rows["scored_at"].iloc[0] + timedelta(days=1)
     )
     return pd.concat([rows, again], ignore_index=True)
+
+
+def made_posts(provenance: str) -> pd.DataFrame:
+    """Rows of `tweets`: one an hour, the newest first."""
+    rows = [
+        {
+            "tweet_id": f"{n:032d}",
+            "query": "bitcoin lang:en",
+            "language": "en",
+            "text": text,
+            "created_at": None,
+            "first_seen_at": NEWEST - timedelta(hours=n),
+            "provenance": provenance,
+        }
+        for n, text in enumerate(EVIL)
+    ]
+    return pd.DataFrame(rows).astype({"created_at": "datetime64[us, UTC]"})
 
 
 def made_feeds() -> pd.DataFrame:
