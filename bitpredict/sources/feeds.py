@@ -27,6 +27,9 @@ LARGEST_FEED = 4_000_000
 MOST_TAGS = 60_000
 """A parser's time goes by them: so many are some seconds."""
 
+MOST_ATTRIBUTES = 300
+"""Of one tag: feedparser's time goes by their square. Those of real feeds have a dozen."""
+
 MOST_ARTICLES = 500
 MOST_ENTITIES = 300
 """Of its own that a feed may declare; HTML has 253."""
@@ -44,8 +47,24 @@ SAID, NO_ZONE, MISSING, UNREADABLE, FUTURE, TOO_OLD = "said", "no zone", "missin
 """What became of an article's date. With the last four there is no `published_at`."""
 
 _PLAIN_ENTITY = re.compile(rb"<!ENTITY\s+(\w+)\s+[\"']((?:[^\"'&%<>]|&#\w+;)*)[\"']\s*>")
+_CROWDED_TAG = re.compile(
+    rb"<[^\s=<>\"'/]++(?:\s++[^\s=<>\"']++\s*+=\s*+(?:\"[^\"<]*+\"|'[^'<]*+')){%d}" % (MOST_ATTRIBUTES + 1)
+)
+"""Only attributes as XML has them: escaped markup and code have as many `=`. No try goes beyond the next `<`."""
 _CHARSET = re.compile(r"charset\s*=\s*[\"']?([\w.:-]{1,40})", re.IGNORECASE)
 _DECLARED = re.compile(rb"<\?xml[^>]{0,200}?encoding\s*=\s*[\"']([\w.:-]{1,40})")
+_BEGINNINGS = {
+    b"\xff\xfe\0\0": "utf-32",
+    b"\0\0\xfe\xff": "utf-32",
+    b"\xff\xfe": "utf-16",
+    b"\xfe\xff": "utf-16",
+    b"<\0\0\0": "utf-32-le",
+    b"\0\0\0<": "utf-32-be",
+    b"<\0": "utf-16-le",
+    b"\0<": "utf-16-be",
+    b"\x4c\x6f\xa7\x94": "cp037",
+}
+"""By which feedparser knows charsets that are not as ASCII is."""
 _QUADRATIC = frozenset({"punycode", "idna"})
 """Python's own codecs among the charsets that a document can name, and whose time is not linear in it."""
 _ZONE = re.compile(r"(Z|[+-]\d\d:?\d\d|\d\s*\(?(?:[A-Z]{1,5}|[a-z]{3})\)?)\s*$")
@@ -136,22 +155,33 @@ def _refuse_what_grows(body: bytes, address: str, content_type: str) -> None:
         raise BadSourceDataError(f"{address}: the feed is empty")
     if len(body) > LARGEST_FEED:
         raise BadSourceDataError(f"{address}: larger than {LARGEST_FEED} bytes")
-    ascii_of_it = body.replace(b"\0", b"")  # what can be read of wide encodings
-    if (tags := ascii_of_it.count(b"<") + ascii_of_it.count(b"&lt;") // 4) > MOST_TAGS:
-        raise BadSourceDataError(f"{address}: {tags} tags, more than the {MOST_TAGS} that a feed may have")
-    charsets = [found.decode() for found in _DECLARED.findall(ascii_of_it[:1_000])] + _CHARSET.findall(content_type)
+    for readable in _readings(body, address, content_type):
+        if (tags := readable.count(b"<") + readable.count(b"&lt;") // 4) > MOST_TAGS:
+            raise BadSourceDataError(f"{address}: {tags} tags, more than the {MOST_TAGS} that a feed may have")
+        if _CROWDED_TAG.search(readable):
+            raise BadSourceDataError(f"{address}: a tag with more than {MOST_ATTRIBUTES} attributes")
+        plain = _PLAIN_ENTITY.findall(readable)
+        if len(plain) != readable.count(b"<!ENTITY"):
+            raise BadSourceDataError(f"{address}: it declares entities of other files or entities")
+        growth = sum(len(value) * readable.count(b"&" + name + b";") for name, value in plain[:MOST_ENTITIES])
+        if growth > MOST_GROWTH or len(plain) > MOST_ENTITIES:
+            raise BadSourceDataError(f"{address}: its entities would add more than {MOST_GROWTH} characters")
+
+
+def _readings(body: bytes, address: str, content_type: str) -> set[bytes]:
+    """The ASCII of it, in each charset in which feedparser may read it: UTF-7 and EBCDIC hide what they say."""
+    readings = {body.replace(b"\0", b"")}
+    charsets = _CHARSET.findall(content_type)
+    if wide := next((charset for begins, charset in _BEGINNINGS.items() if body.startswith(begins)), ""):
+        charsets.append(wide)
+    for beginning in (body[:1_000].replace(b"\0", b""), body[:1_000].decode(wide or "ascii", "ignore").encode()):
+        charsets += [found.decode() for found in _DECLARED.findall(beginning)]
     if odd := [charset for charset in charsets if charset.lower().replace("_", "-") in _QUADRATIC]:
         raise BadSourceDataError(f"{address}: {odd[0]} is no charset of feeds")
-    if b"<!ENTITY" not in ascii_of_it:  # or hidden by a charset, as in UTF-7
-        for charset in charsets:
-            with suppress(LookupError, ValueError):
-                ascii_of_it += body.decode(charset, "ignore").encode("ascii", "ignore")
-    plain = _PLAIN_ENTITY.findall(ascii_of_it)
-    if len(plain) != ascii_of_it.count(b"<!ENTITY"):
-        raise BadSourceDataError(f"{address}: it declares entities of other files or entities")
-    growth = sum(len(value) * ascii_of_it.count(b"&" + name + b";") for name, value in plain[:MOST_ENTITIES])
-    if growth > MOST_GROWTH or len(plain) > MOST_ENTITIES:
-        raise BadSourceDataError(f"{address}: its entities would add more than {MOST_GROWTH} characters")
+    for charset in dict.fromkeys(charsets):
+        with suppress(LookupError, ValueError):
+            readings.add(body.decode(charset, "ignore").encode("ascii", "replace"))
+    return readings
 
 
 def _read(body: bytes, address: str, content_type: str) -> Any:

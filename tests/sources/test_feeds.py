@@ -197,6 +197,11 @@ def test_an_entity_that_is_repeated_often_is_refused(encoding):
         read(document.decode().encode(encoding))
 
 
+def crowded(attributes: int) -> bytes:
+    tag = "<a{}/>".format("".join(f' a{n}=""' for n in range(attributes)))
+    return b"<?xml version='1.0'?>" + item(tag)
+
+
 @pytest.mark.parametrize(
     ("body", "says"),
     [
@@ -210,6 +215,11 @@ def test_an_entity_that_is_repeated_often_is_refused(encoding):
         (b"<rss>" + b"<a>" * 70_000, "70001 tags"),
         (b"x" * 4_000_001, "larger than"),
         (b"<?xml version='1.0' encoding='punycode'?><rss/>", "no charset of feeds"),
+        (crowded(301), "a tag with more than 300 attributes"),
+        (crowded(301).replace(b'=""', b"\n= 'a > b'"), "a tag with more than 300 attributes"),
+        (crowded(301).decode().encode("utf-16"), "a tag with more than 300 attributes"),
+        (crowded(301).decode().replace(" a", " \u3c3d").encode("utf-16-be"), "a tag with more than 300 attributes"),
+        (crowded(301).decode().encode("cp037"), "a tag with more than 300 attributes"),
     ],
 )
 def test_what_is_no_feed_is_refused_with_a_reason(body, says):
@@ -219,14 +229,33 @@ def test_what_is_no_feed_is_refused_with_a_reason(body, says):
     assert len(str(refused.value)) < 300
 
 
+def test_escaped_markup_and_code_are_no_attributes():
+    code = 'if (a <b) { x="1"; y="2"; ' + " ".join(f'c{n} = "{n}";' for n in range(400)) + "}"
+    links = '&lt;a href="https://example.com/?a=1&amp;b=2"&gt;A&lt;/a&gt; ' * 400
+    for content in (f"<![CDATA[{code}]]>", f"<!-- {code} -->", links):
+        assert only(read(item(f"<description>{content}</description>"))).title == "Bitcoin rises"
+    assert only(read(crowded(300))).title == "Bitcoin rises"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "piece",
-    ["<", "<!", "<!--", "<?", "<![CDATA[", "&", "<a>", "<item>", "<!DOCTYPE ", "<!ENTITY ", "<p>a<b>", "&lt;a "],
+    [
+        *("<", "<!", "<!--", "<?", "<![CDATA[", "&", "<a>", "<item>", "<!DOCTYPE ", "<!ENTITY ", "<p>a<b>", "&lt;a "),
+        *("<a {}/>", "<a {}>", "<p a='\"' {}/>", "<!-- <a {} -->", "<![CDATA[<a {}>]]>", "&lt;a {}&gt;"),
+    ],
 )
 def test_ten_times_as_much_nonsense_takes_about_ten_times_as_long(piece):
+    """The braces stand for as many attributes, all of other names."""
+
     def seconds(length: int) -> float:
-        body = b"<rss><channel><item><title>A</title><description>" + piece.encode() * (length // len(piece))
+        if "{}" in piece:
+            filling = piece.format(" ".join(f'a{n}=""' for n in range(length // 9)))
+        else:
+            filling = piece * (length // len(piece))
+        body = b"<rss><channel><item><title>A</title><description>" + filling.encode()
+        if piece.endswith("/>"):  # the strict parser, too
+            body += b"</description></item></channel></rss>"
         started = time.process_time()
         with suppress(BadSourceDataError):
             read(body)
