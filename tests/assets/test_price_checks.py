@@ -81,6 +81,7 @@ def test_candles_that_contradict_themselves_are_an_error(lake):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("with_prices")
 @pytest.mark.parametrize(
     ("start", "minutes", "named"),

@@ -72,6 +72,7 @@ def test_training_stores_a_model_that_then_speaks(run, labelled, settings):
     assert not rows[1]["found"]
 
 
+@pytest.mark.slow
 def test_evaluation_of_every_model_and_the_chain(run, labelled):
     rows = {row["model"]: row for row in json.loads(run("sentiment", "evaluate", *columns(labelled), "--json").stdout)}
     assert list(rows) == ["linear", "vader", "vader-plain", "textblob", "chain"]

@@ -18,6 +18,7 @@ from bitpredict.forecasting.store import ModelStore
 from bitpredict.forecasting.training import TrainedMonth, train_month
 from bitpredict.market.horizons import parse_horizon
 from tests.support.candles import archived_candles
+from tests.support.once import once
 
 MONTH = "2023-12-01"
 NOW = datetime(2024, 1, 5, 12, tzinfo=UTC)
@@ -52,8 +53,11 @@ def hourly(past: History) -> TrainingFrame:
 @pytest.fixture(scope="session")
 def trained(past: History, tmp_path_factory: pytest.TempPathFactory) -> TrainedMonth:
     """Every recipe's model of the next hour, with small trees."""
-    store = ModelStore(tmp_path_factory.mktemp("models"))
-    return train_month(past, parse_horizon("1h"), QUICK_RECIPES, store, NOW)
+
+    def make(folder: Path) -> TrainedMonth:
+        return train_month(past, parse_horizon("1h"), QUICK_RECIPES, ModelStore(folder), NOW)
+
+    return once(tmp_path_factory, "month", make)
 
 
 @pytest.fixture(scope="session")

@@ -36,6 +36,7 @@ def test_folds_are_contiguous_equal_and_cover_the_last_quarter():
     assert {len(origins) for origins in tested} == {250}
 
 
+@pytest.mark.slow
 @given(
     st.lists(st.integers(0, 3000), min_size=60, max_size=200, unique=True),
     st.integers(2, 5),

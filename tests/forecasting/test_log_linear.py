@@ -27,6 +27,7 @@ def test_hours_and_weekdays_are_those_of_the_calendar():
     assert weekday.tolist() == [m.weekday() for m in moments]
 
 
+@pytest.mark.slow
 def test_without_penalty_it_is_ordinary_least_squares(hourly):
     import statsmodels.api as sm
 

@@ -56,6 +56,7 @@ def test_the_worst_origins_are_those_of_the_baseline():
     assert metrics.without_worst(np.array([5.0]), np.array([1.0])) == 5.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lags", [0, 1, 11, 50])
 def test_newey_west_is_that_of_statsmodels(lags):
     import statsmodels.api as sm
@@ -65,6 +66,7 @@ def test_newey_west_is_that_of_statsmodels(lags):
     assert metrics.newey_west(series, lags) == pytest.approx(float(fit.cov_params()[0, 0]), rel=1e-10)
 
 
+@pytest.mark.slow
 def test_diebold_mariano_is_the_t_statistic_of_the_mean_difference():
     import statsmodels.api as sm
     from scipy.stats import norm

@@ -157,6 +157,7 @@ def test_an_empty_home_gives_a_report_that_says_so(settings, tmp_path):
     assert page.charts == []
 
 
+@pytest.mark.slow
 def test_the_stores_content_is_what_the_report_shows_and_twice_is_the_same(settings, tmp_path):
     stores.fill(settings)
     first = write_report_of(settings, tmp_path / "a.html").read_bytes()

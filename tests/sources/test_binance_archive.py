@@ -66,6 +66,7 @@ def test_a_day(base):
     assert not batch.rejected
 
 
+@pytest.mark.slow
 def test_a_month_is_the_concatenation_of_its_days(base):
     for day in FEBRUARY:
         base.put(day_path("BTCUSDT", day), day_file("BTCUSDT", day))

@@ -71,6 +71,7 @@ def test_the_migrations_make_what_the_schema_says(engine):
         assert compare_metadata(context, metadata) == []
 
 
+@pytest.mark.slow
 def test_a_current_database_is_opened_without_loading_alembic_or_touching_the_logs(settings):
     connect(settings)
     code = (

@@ -39,6 +39,7 @@ appends = st.lists(st.tuples(keys, st.binary(max_size=20), st.integers(0, 50)), 
 moves = st.lists(st.one_of(appends, st.integers(1, 4), st.just("remake")), max_size=12)
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(moves, st.randoms())
 def test_it_is_a_list_of_messages_for_each_partition(tmp_path_factory, moves, random):

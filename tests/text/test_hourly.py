@@ -130,6 +130,7 @@ def test_every_row_is_what_plain_python_makes_of_it(seed):
         assert found[key]["known_at"] <= key[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2))
 def test_what_is_seen_or_judged_after_an_hour_changes_no_row_up_to_it(seed):
     rows, more = made(seed), [row | {"article_id": f"later {row['article_id']}"} for row in made(seed + 100)]
