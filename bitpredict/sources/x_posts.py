@@ -1,6 +1,7 @@
 """What is new on X, within what may be spent: each search from its last known post on."""
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,9 @@ from bitpredict.storage.tweet_table import count_tweets, write_tweets
 OBSERVED = "observed"
 A_ROUND = 5 * MOST
 """Posts that one search may bring at a time: a busy hour must not spend the month."""
+
+_PREFIX = "x: "
+_COUNTED = re.compile(r"(\d{4}-\d\d): (\d{1,18}) posts counted")
 
 READ, CUT_SHORT, FAILED, NOT_ASKED = "read", "cut short", "failed", "not asked"
 
@@ -49,7 +53,7 @@ class PostsCollected:
     Attributes:
         searched: every search, in order.
         rejected: reason -> posts that are none.
-        this_month: posts that were read this month, this round included.
+        this_month: posts that are counted as read this month, this round's included.
     """
 
     searched: tuple[Searched, ...]
@@ -63,17 +67,19 @@ def collect_posts(
     """Ask each search for what is new, and store every answer with how far the search has come.
 
     X is asked only when the database has just been written, and for no more posts than are left of the month's: they
-    are paid for whether or not they can be stored.
+    are paid for whether or not they can be stored, are new, or are posts at all.
 
     Args:
-        a_month: posts that may be read in one calendar month (UTC), by those that were stored in it.
+        a_month: posts that may be read in one calendar month (UTC), whichever search reads them and however often.
 
     Raises:
         StorageError: the database cannot be read or written.
     """
     now = now or datetime.now(UTC)
-    read = count_tweets(engine, now.replace(day=1, hour=0, minute=0, second=0, microsecond=0))
-    states = {row["source"]: row for row in read_feeds(engine).to_dict("records")}
+    states = {str(row["source"]): row for row in read_feeds(engine).to_dict("records")}
+    counted = sum(_counted(row, now) for name, row in states.items() if name.startswith(_PREFIX))
+    # Rows of a month in which only they were counted, before the upgrade.
+    read = max(counted, count_tweets(engine, now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)))
     rejected: Counter[str] = Counter()
     searched: list[Searched] = []
     pause = ""
@@ -83,9 +89,9 @@ def collect_posts(
             why = pause or f"{read} of this month's {a_month} posts are read (BITPREDICT_X_POSTS_PER_MONTH)"
             searched.append(Searched(query, NOT_ASKED, problem=why))
             continue
-        search = _Search(engine, query, states.get(search_name(query)), now)
+        search = _Search(engine, query, states.get(search_name(query)), min(left, A_ROUND), now)
         try:
-            for page in x.pages(query, search.since_id, min(left, A_ROUND)):
+            for page in x.pages(query, search.since_id, search.at_most):
                 rejected.update(page.rejected)
                 search.store(page)
         except SourceError as error:
@@ -100,25 +106,48 @@ def collect_posts(
 
 def search_name(query: str) -> str:
     """By which `news_feeds` knows a search."""
-    name = f"x: {query}"
+    name = f"{_PREFIX}{query}"
     return name if len(name) <= 60 else f"{name[:51]} {hashlib.sha256(query.encode()).hexdigest()[:8]}"
 
 
-class _Search:
-    """One search of a round, and its row of `news_feeds`: the address is the query, the etag its newest post."""
+def _counted(state: Mapping[Any, Any], now: datetime) -> int:
+    """Posts that a search's row has counted in the month of `now`."""
+    said = _COUNTED.fullmatch(str(state["last_modified"]))
+    return int(said[2]) if said and said[1] == f"{now:%Y-%m}" else 0
 
-    def __init__(self, engine: Engine, query: str, before: Mapping[Any, Any] | None, now: datetime) -> None:
+
+class _Search:
+    """One search of a round, and its row of `news_feeds`: the address is the query, the etag its newest post, and
+    `last_modified` the posts that it has read in a month.
+
+    A page is counted as full before it is asked for, and as what it held when that is stored: a process that is killed
+    between the two has counted too much and never too little.
+    """
+
+    def __init__(
+        self, engine: Engine, query: str, before: Mapping[Any, Any] | None, at_most: int, now: datetime
+    ) -> None:
         self._engine = engine
         self._query = query
         self._now = now
-        new = {"etag": "", "answered_at": None, "articles": 0, "rejected": 0, "failures": 0, "problem": None}
+        self.at_most = at_most
+        new = {
+            "etag": "",
+            "last_modified": "",
+            "answered_at": None,
+            "articles": 0,
+            "rejected": 0,
+            "failures": 0,
+            "problem": None,
+        }
         self._state = {**new, **(before or {}), "source": search_name(query), "address": query, "asked_at": now}
-        self._state |= {"last_modified": "", "resting_until": None}
+        self._state |= {"resting_until": None}
+        self._before = _counted(self._state, now)
         self.since_id = str(self._state["etag"])
         self.read = self._inserted = 0
         self._problem = ""
         self._more = False
-        self._write([])
+        self._write([], asking=min(MOST, at_most))
 
     def store(self, page: Page) -> None:
         if not self.read:  # the newest post is on the first page; the next round goes on from it
@@ -129,7 +158,8 @@ class _Search:
         self._state["articles"] += len(page.posts)
         self._state["rejected"] += sum(page.rejected.values())
         told = {"query": self._query, "first_seen_at": page.received_at, "provenance": OBSERVED}
-        self._write([vars(post) | told for post in page.posts])
+        left = self.at_most - self.read
+        self._write([vars(post) | told for post in page.posts], asking=min(MOST, left) if page.more else 0)
 
     def failed(self, problem: str) -> None:
         self._problem = problem[:1_000]
@@ -144,7 +174,9 @@ class _Search:
             return Searched(self._query, CUT_SHORT, self.read, self._inserted, why)
         return Searched(self._query, READ, self.read, self._inserted)
 
-    def _write(self, rows: list[dict[str, Any]]) -> None:
+    def _write(self, rows: list[dict[str, Any]], asking: int = 0) -> None:
+        counted = self._before + self.read + (asking if asking >= FEWEST else 0)
+        self._state["last_modified"] = f"{self._now:%Y-%m}: {counted} posts counted"
         posts = pd.DataFrame(rows, columns=[column.name for column in tweets.columns])
         state = pd.DataFrame([self._state], columns=[column.name for column in news_feeds.columns])
         self._inserted += write_tweets(self._engine, posts, state)

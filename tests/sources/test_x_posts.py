@@ -3,6 +3,8 @@
 import json
 import sqlite3
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import pandas as pd
@@ -12,7 +14,7 @@ from bitpredict.errors import BadSourceDataError, RateLimitedError, SourceUnavai
 from bitpredict.settings import Settings
 from bitpredict.sources import x_posts
 from bitpredict.sources.x_posts import CUT_SHORT, FAILED, NOT_ASKED, READ, collect_posts, search_name
-from bitpredict.sources.x_search import XSearch, hashed
+from bitpredict.sources.x_search import Page, XSearch, hashed
 from bitpredict.storage.database import connect
 from bitpredict.storage.news_table import read_feeds
 from bitpredict.storage.tweet_table import count_tweets, read_tweets
@@ -101,6 +103,79 @@ def test_no_more_is_read_than_may_be_spent(x, search, engine):
     next_month = (NOW.replace(day=1) + timedelta(days=32)).replace(day=1)
     assert collect_posts(engine, search, [QUERY], 130, next_month).searched[0].outcome == READ
     assert count_tweets(engine, EVER[0]) == 130
+
+
+QUERIES = [QUERY, "bitcoin", "ether OR bitcoin"]
+"""They all find the same posts."""
+
+
+def test_what_several_searches_read_counts_as_often_as_it_is_paid_for(x, search, engine):
+    for hour in range(20):
+        x.posts += many(20, NOW - HOUR + timedelta(minutes=hour))
+        found = collect_posts(engine, search, QUERIES, 300, NOW)
+        assert found.this_month == x.cost <= 300
+    assert x.cost > 290
+    assert len(read_tweets(engine, *EVER)) < 150
+    assert {s.outcome for s in found.searched} == {NOT_ASKED}
+    asked = len(x.searches)
+    again = collect_posts(engine, search, [QUERY, "another"], 300, NOW)
+    assert ({s.outcome for s in again.searched}, len(x.searches)) == ({NOT_ASKED}, asked), "nobody is asked again"
+    next_month = (NOW.replace(day=1) + timedelta(days=32)).replace(day=1)
+    assert collect_posts(engine, search, ["another"], 300, next_month).this_month == 300
+    assert x.cost == again.this_month + 300
+
+
+def test_posts_that_are_none_count(x, search, engine):
+    x.posts = [post(NOW - HOUR, n, text=None) for n in range(40)]
+    assert collect_posts(engine, search, [QUERY], 45, NOW).this_month == x.cost == 40
+    assert collect_posts(engine, search, [QUERY, "ether"], 45, NOW).searched[1].outcome == NOT_ASKED
+    assert len(read_tweets(engine, *EVER)) == 0
+
+
+def test_an_answer_that_never_came_costs_nothing(x, server, search, engine):
+    x.posts = many(5)
+    server.scripts[ROUTE] = [Answer(503)] * 5
+    assert collect_posts(engine, search, [QUERY], 1_000, NOW).this_month == 0
+    assert collect_posts(engine, search, [QUERY], 1_000, NOW).this_month == x.cost == 5
+
+
+class Killed(BaseException):
+    pass
+
+
+@dataclass
+class KilledAt:
+    """Searches until the page of this place is there, and ends before anybody has it."""
+
+    search: XSearch
+    place: int
+
+    def pages(self, query: str, since_id: str, at_most: int) -> Iterator[Page]:
+        for place, page in enumerate(self.search.pages(query, since_id, at_most)):
+            if place == self.place:
+                raise Killed
+            yield page
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_what_was_read_before_a_kill_is_not_forgotten(x, search, engine, place):
+    x.posts = many(400)
+    with pytest.raises(Killed):
+        collect_posts(engine, KilledAt(search, place), [QUERY], 350, NOW)
+    assert x.cost == 100 * (place + 1)
+    assert len(read_tweets(engine, *EVER)) == 100 * place
+    for query in ("another", "yet another", "ether"):
+        found = collect_posts(engine, search, [query], 350, NOW)
+        assert found.this_month == x.cost <= 350
+    assert found.searched[0].outcome == NOT_ASKED
+
+
+def test_rows_of_a_month_in_which_nothing_was_counted_count(x, search, engine):
+    x.posts = many(40)
+    collect_posts(engine, search, [QUERY], 1_000, NOW)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE news_feeds SET last_modified = ''")
+    assert collect_posts(engine, search, ["ether"], 45, NOW).searched[0].outcome == NOT_ASKED
 
 
 def test_a_busy_hour_does_not_spend_the_month(x, search, engine, monkeypatch):
