@@ -129,6 +129,7 @@ def test_late_trades_around_midnight_are_kept_by_their_own_day(lane):
     assert lane.stored() == lane.expected()
 
 
+@pytest.mark.slow
 def test_a_replay_of_many_days_is_taken_two_days_at_a_time(lane):
     lane.send(*(trade(i, NOON + timedelta(days=i % 5)) for i in range(20)))
     assert len(lane.tick().run_requests) == 2
