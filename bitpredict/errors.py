@@ -1,8 +1,16 @@
 """The errors a user can meet and mend. Their one line names the input and the remedy."""
 
+from bitpredict.masking import masked
+
 
 class BitPredictError(Exception):
-    """Base of every expected failure: the command line prints its message as one line and exits with 1."""
+    """Base of every expected failure: the command line prints its message as one line and exits with 1.
+
+    Whatever a message is made of, it shows no password and no key of an address in it.
+    """
+
+    def __init__(self, *words: object) -> None:
+        super().__init__(*(masked(word) if isinstance(word, str) else word for word in words))
 
 
 class SettingsError(BitPredictError):

@@ -12,6 +12,7 @@ from bitpredict.errors import SettingsError
 from bitpredict.market.coins import COINS_FILE
 from bitpredict.market.symbols import parse_symbol
 from bitpredict.market.time import utc
+from bitpredict.secret_settings import ApiKey, faults
 
 Market = Literal["sample", "archive", "binance", "coinbase", "simulated"]
 SentimentName = Literal["linear", "finbert", "vader", "vader-plain", "textblob"]
@@ -79,14 +80,14 @@ class Settings(BaseSettings):
     simulation_seed: int = 7
     coingecko_url: str = ""
     coingecko_plan: Literal["free", "pro"] = "free"
-    coingecko_key: SecretStr = SecretStr("")
+    coingecko_key: ApiKey = SecretStr("")
     cryptocompare_url: str = ""
-    cryptocompare_key: SecretStr = SecretStr("")
+    cryptocompare_key: ApiKey = SecretStr("")
     cross_source_deviation: float = Field(default=0.005, gt=0)
     feeds_file: Path | None = None
     feeds_allow_private: bool = False
     x_url: str = "https://api.x.com"
-    x_token: SecretStr = SecretStr("")
+    x_token: ApiKey = SecretStr("")
     x_queries: Annotated[tuple[str, ...], NoDecode] = ("(bitcoin OR ethereum) lang:en -is:retweet",)
     x_posts_per_month: int = Field(default=10_000, ge=0)
 
@@ -229,7 +230,7 @@ class Settings(BaseSettings):
     @property
     def cryptocompare(self) -> str:
         """CryptoCompare's base address; empty where it is not to be asked."""
-        keyed = bool(self.cryptocompare_key.get_secret_value().strip())
+        keyed = bool(self.cryptocompare_key.get_secret_value())
         return self.cryptocompare_url or ("https://min-api.cryptocompare.com" if keyed else "")
 
     @property
@@ -298,8 +299,5 @@ def load_settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        faults = "; ".join(
-            f"BITPREDICT_{'_'.join(str(p) for p in e['loc']).upper()}={e['input']!r}: {e['msg']}"
-            for e in error.errors()
-        )
-        raise SettingsError(f"{faults} (set it in the environment or in .env)") from error
+        secret = frozenset(name for name, field in Settings.model_fields.items() if field.annotation is SecretStr)
+        raise SettingsError(f"{faults(error, secret)} (set it in the environment or in .env)") from error

@@ -91,7 +91,8 @@ def _news(settings: Settings) -> pd.DataFrame:
 def _feeds(settings: Settings) -> pd.DataFrame:
     with database(settings) as engine:
         found = read_feeds(engine)
-    return found.assign(address=found["address"].map(masked))  # an older version stored them as they were
+    shown = {name: found[name].map(masked, na_action="ignore") for name in ("address", "problem")}
+    return found.assign(**shown)  # an older version stored them as they were
 
 
 def hosts(settings: Settings) -> pd.DataFrame:

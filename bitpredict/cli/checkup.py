@@ -2,7 +2,6 @@
 
 import os
 import platform
-import re
 import shutil
 import socket
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from tempfile import TemporaryFile
 from pydantic import SecretStr
 
 from bitpredict.cli.finding import Finding, Status
+from bitpredict.masking import masked
 from bitpredict.settings import Settings
 
 LITTLE_SPACE = 2**30
@@ -29,7 +29,6 @@ _IN_FORCE = {
     "coingecko_url": "coingecko",
     "cryptocompare_url": "cryptocompare",
 }
-_PASSWORD = re.compile(r"(?<=://)([^/@:\s]*):\S*@")
 
 
 def versions() -> Finding:
@@ -47,16 +46,16 @@ def settings_in_force(settings: Settings) -> Iterator[Finding]:
         origin = "default"
         if name in settings.model_fields_set:
             origin = "environment" if variable in environment else ".env"
-        yield Finding(variable, Status.OK, f"{masked(value)} ({origin})")
+        yield Finding(variable, Status.OK, f"{shown(value)} ({origin})")
 
 
-def masked(value: object) -> str:
-    """`value` as it may be shown: secrets as stars, addresses without their password."""
+def shown(value: object) -> str:
+    """A setting's value as it may be shown: secrets as stars, addresses without their password."""
     if isinstance(value, SecretStr):
         return "********" if value.get_secret_value() else "not set"
     if isinstance(value, tuple):
-        return ",".join(map(str, value))
-    return _PASSWORD.sub(r"\1:***@", str(value)) or "not set"
+        return masked(",".join(map(str, value)))
+    return masked(str(value)) or "not set"
 
 
 def home(folder: Path) -> Finding:

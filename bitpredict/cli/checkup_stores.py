@@ -5,13 +5,13 @@ from datetime import UTC, date, datetime
 from itertools import groupby
 from pathlib import Path
 
-from bitpredict.cli.checkup import masked
 from bitpredict.cli.finding import Finding, Status
 from bitpredict.cli.probes import SHOWN
 from bitpredict.cli.rows import LAKE_TABLES
 from bitpredict.cli.stores import database_file
 from bitpredict.errors import BitPredictError, SettingsError, SourceError
 from bitpredict.market.time import DAY, utc
+from bitpredict.masking import masked
 from bitpredict.settings import Settings
 from bitpredict.sources.circuits import host_states
 from bitpredict.sources.http import HttpClient
@@ -177,5 +177,5 @@ def _answers(check: str, address: str, remedy: str) -> Finding:
     try:
         there = client.exists(address)
     except SourceError as error:
-        return Finding(check, Status.FAIL, masked(error), remedy)
+        return Finding(check, Status.FAIL, str(error), remedy)
     return Finding(check, Status.OK, f"{masked(address)} answers" + ("" if there else ", though not with 200"))

@@ -14,10 +14,10 @@ app.add_typer(_sources, name="sources")
 @_sources.command("list")
 def list_command(as_json: AsJson = False) -> None:
     """Show each source with what it brings and its address."""
-    from bitpredict.cli.checkup import masked
     from bitpredict.cli.output import console, sources_table
     from bitpredict.cli.probes import SOURCES
     from bitpredict.cli.records import to_json
+    from bitpredict.masking import masked
     from bitpredict.settings import load_settings
 
     settings = load_settings()

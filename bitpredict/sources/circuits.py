@@ -18,6 +18,7 @@ import structlog
 
 from bitpredict.breaker import Circuit, State
 from bitpredict.errors import SourceUnavailableError
+from bitpredict.masking import masked
 from bitpredict.observability import SOURCE_CIRCUIT, SOURCE_LAST_SUCCESS
 from bitpredict.settings import Settings
 
@@ -127,7 +128,7 @@ class Circuits:
     def failed(self, host: str, problem: str, pause: float | None = None) -> None:
         """It did not, in any attempt; `pause` are the seconds that it asked for, if it did."""
         with self._lock:
-            known = self._known(host)
+            known, problem = self._known(host), masked(problem)[:500]
             opened = known.circuit.failed(None if pause is None else min(pause, LONGEST_REST))
             now, before, rest = datetime.now(UTC), known.state, known.circuit.rests
             known.state = replace(
@@ -137,10 +138,10 @@ class Circuits:
                 failures=before.failures + 1,
                 resting_until=now + timedelta(seconds=rest) if rest else None,
                 last_failure=now,
-                problem=problem[:500],
+                problem=problem,
             )
             if opened:
-                _log.warning("host rests", source=self._source, host=host, seconds=round(rest), problem=problem[:500])
+                _log.warning("host rests", source=self._source, host=host, seconds=round(rest), problem=problem)
             self._tell(host, known, at_once=True)
 
     def gave_up(self, host: str) -> None:
@@ -182,7 +183,7 @@ class Circuits:
 def host_states(home: Path) -> Iterator[HostState]:
     """What is known of every host that was ever asked, by source and host."""
     for file in sorted((home / FOLDER).glob("[!.]*.json")):
-        if (state := _read(file)) is not None:
+        if (state := _read(file)) is not None and "@" not in state.host:  # an older version kept passwords in it
             yield state
 
 

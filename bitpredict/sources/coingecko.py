@@ -80,7 +80,7 @@ class CoinGecko:
     @classmethod
     def from_settings(cls, settings: Settings, keep: Keep | None = None) -> "CoinGecko":
         """By BITPREDICT_COINGECKO_URL, _KEY and _PLAN; `keep` is given every answer as it came."""
-        key = settings.coingecko_key.get_secret_value().strip()
+        key = settings.coingecko_key.get_secret_value()
         header = _PRO_HEADER if settings.coingecko_plan == "pro" else _FREE_HEADER
         return cls(
             settings.coingecko,

@@ -76,7 +76,7 @@ class CryptoCompare:
         """
         if why := why_not(settings):
             raise SettingsError(why)
-        key = settings.cryptocompare_key.get_secret_value().strip()
+        key = settings.cryptocompare_key.get_secret_value()
         return cls(
             settings.cryptocompare,
             open_client(

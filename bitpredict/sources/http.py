@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from http.cookiejar import DefaultCookiePolicy
 from typing import Protocol
-from urllib.parse import urlencode, urljoin, urlsplit
+from urllib.parse import urlencode, urljoin
 
 import requests
 import stamina
@@ -16,6 +16,7 @@ from bitpredict.observability import SOURCE_ERRORS, SOURCE_REQUESTS, SOURCE_RETR
 from bitpredict.sources.circuits import Circuits
 from bitpredict.sources.connections import Deadline, WatchedAdapter
 from bitpredict.sources.pacing import Pace, asked_to_wait
+from bitpredict.sources.places import host_of, login_of, told, without_login
 from bitpredict.storage.raw import Keep
 
 USER_AGENT = "bitpredict (self-hosted forecasting)"
@@ -34,7 +35,7 @@ class Reply:
         status: 200, 304 (only when asked with an etag or a date), 400 or 404.
         headers: case-insensitive.
         received_at: when the last byte arrived, UTC.
-        url: where redirects led to.
+        url: where redirects led to, without user and password.
     """
 
     status: int
@@ -153,12 +154,12 @@ class HttpClient:
 
     def hold(self, url: str, seconds: float) -> None:
         """Send nothing more to the host of `url` for so long, from any thread."""
-        self._pace.hold(_host(url), seconds)
+        self._pace.hold(host_of(url), seconds)
 
     def _ask(self, method: str, url: str, headers: Mapping[str, str], max_bytes: int) -> Reply:
         if self._circuits is None:
             return self._try(method, url, headers, max_bytes, self._attempts)
-        host = _host(url)
+        host = host_of(url)
         attempts = 1 if self._circuits.admit(host) else self._attempts
         try:
             reply = self._try(method, url, headers, max_bytes, attempts)
@@ -180,7 +181,7 @@ class HttpClient:
                     return self._attempt(method, url, headers, max_bytes)
         except _AskAgainError as error:
             kind = RateLimitedError if error.reason == "rate limit" else SourceUnavailableError
-            raise kind(f"{url}: {error} ({attempts} attempts); try again later") from error
+            raise kind(f"{told(url)}: {error} ({attempts} attempts); try again later") from error
         raise AssertionError("the loop returns or raises")
 
     def _attempt(self, method: str, url: str, headers: Mapping[str, str], max_bytes: int) -> Reply:
@@ -199,48 +200,53 @@ class HttpClient:
         """The answer's headers, behind its redirects, whose bodies are not read."""
         place = url
         for _ in range(self._redirects + 1):
-            self._pace.wait(_host(place))
+            self._pace.wait(host_of(place))
             SOURCE_REQUESTS.labels(self._source).inc()
-            own = self._headers if _host(place) == _host(url) else {}  # keys are for nobody else
+            home = host_of(place) == host_of(url)  # keys and passwords are for nobody else
             response = self._session.request(
-                method, place, headers={**own, **headers}, timeout=self._timeout, stream=True, allow_redirects=False
+                method,
+                without_login(place),  # what fails with it shows it
+                headers={**(self._headers if home else {}), **headers},
+                auth=login_of(place) or (login_of(url) if home else None),
+                timeout=self._timeout,
+                stream=True,
+                allow_redirects=False,
             )
             if not response.is_redirect:
                 return response
             response.close()
-            target = response.headers["Location"].encode("latin-1").decode(errors="replace")
+            aim = response.headers["Location"].encode("latin-1").decode(errors="replace")
             try:
-                place = urljoin(place, target)
+                place = urljoin(place, aim)
             except ValueError as error:
-                raise SourceUnavailableError(f"{url}: redirects to {target[:80]!r}; check the address") from error
+                raise SourceUnavailableError(f"{told(url)}: leads to {told(aim)[:80]!r}; check the address") from error
         self._count("redirects")
-        raise SourceUnavailableError(f"{url}: redirects more than {self._redirects} times; check the address")
+        raise SourceUnavailableError(f"{told(url)}: redirects more than {self._redirects} times; check the address")
 
     def _broken(self, url: str, error: Exception) -> Exception:
         if isinstance(error, requests.ConnectionError | requests.exceptions.ChunkedEncodingError):
-            return self._failed("connection", f"the connection failed: {error}")
+            return self._failed("connection", f"the connection failed: {told(str(error))}")
         if isinstance(error, urllib3.exceptions.HTTPError):
-            return self._failed("cut off", f"the answer broke off: {error}")
-        return SourceUnavailableError(f"{url}: {error}; check the address")
+            return self._failed("cut off", f"the answer broke off: {told(str(error))}")
+        return SourceUnavailableError(f"{told(url)}: {told(str(error))}; check the address")
 
     def _cut_off(self, deadline: Deadline) -> _AskAgainError:
         return self._failed("timeout", f"the answer took longer than {deadline.seconds:g} s")
 
     def _check_status(self, response: requests.Response) -> None:
-        status, url = response.status_code, response.url
+        status, url = response.status_code, told(response.url)
         if status in _ANSWERS:
             return
         wait = asked_to_wait(response.headers, limited=status == requests.codes.too_many_requests)
         if status == requests.codes.im_a_teapot:
             self._count("ban")
-            raise RateLimitedError(
-                f"{url}: banned (418) for {_seconds(wait)}, because limits were ignored; wait that long", wait
-            )
+            what = f"banned (418) for {_seconds(wait)}, because limits were ignored; wait that long"
+            raise RateLimitedError(f"{url}: {what}", wait)
         if status == requests.codes.too_many_requests:
-            self._hold_back(url, wait)
+            self._hold_back(response.url, wait)
             raise self._failed("rate limit", f"too many requests (429), asked to wait {_seconds(wait)}")
         if status >= requests.codes.internal_server_error:
-            self._hold_back(url, wait)
+            self._hold_back(response.url, wait)
             raise self._failed("server error", f"the server failed ({status})")
         self._count("refused")
         start = response.raw.read(200, decode_content=True).decode(errors="replace")
@@ -255,7 +261,7 @@ class HttpClient:
             if len(body) > max_bytes:
                 self._count("too large")
                 raise BadSourceDataError(
-                    f"{response.url} is larger than {max_bytes} bytes; this is not the file it should be"
+                    f"{told(response.url)} is larger than {max_bytes} bytes; this is not the file it should be"
                 )
             if deadline.over:
                 break
@@ -270,7 +276,7 @@ class HttpClient:
         if wait > self._longest_pause:
             self._count("rate limit")
             raise RateLimitedError(
-                f"{url}: asked to wait {wait:g} s, which is longer than one call may ({self._longest_pause:g} s); "
+                f"{told(url)}: asked to wait {wait:g} s, longer than one call may ({self._longest_pause:g} s); "
                 "try again after that",
                 wait,
             )
@@ -288,10 +294,6 @@ class _Session(requests.Session):
     def get_redirect_target(self, resp: requests.Response) -> str | None:  # noqa: ARG002
         """None: even when it is not to follow redirects, requests would read their bodies whole to prepare for it."""
         return None
-
-
-def _host(url: str) -> str:
-    return urlsplit(url).netloc
 
 
 def _seconds(wait: float | None) -> str:

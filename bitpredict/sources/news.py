@@ -12,6 +12,7 @@ import structlog
 from sqlalchemy import Engine
 
 from bitpredict.errors import BadSourceDataError, SourceError
+from bitpredict.masking import masked
 from bitpredict.observability import SOURCE_REJECTED_ROWS
 from bitpredict.settings import Settings
 from bitpredict.sources.circuits import Circuits
@@ -163,7 +164,7 @@ def visit(http: Asks, address: FeedAddress, state: State | None, now: datetime) 
     Args:
         state: its row of `news_feeds`, None the first time.
     """
-    if state is not None and state["address"] != address.address:
+    if state is not None and state["address"] != masked(address.address):
         state = None
     if state is not None:
         resting, asked_at = state["resting_until"], state["asked_at"]
@@ -179,7 +180,7 @@ def visit(http: Asks, address: FeedAddress, state: State | None, now: datetime) 
             return Visit(address, UNCHANGED, etag=etag, last_modified=last_modified)
         if reply.status != 200:
             raise BadSourceDataError(f"{address.address}: answered {reply.status}; check the feed's address")
-        feed = parse_feed(reply.body, reply.url, reply.received_at, reply.headers.get("Content-Type", ""))
+        feed = parse_feed(reply.body, masked(reply.url), reply.received_at, reply.headers.get("Content-Type", ""))
     except SourceError as error:
         return Visit(address, FAILED, problem=str(error)[:1_000])
     return Visit(
@@ -253,9 +254,9 @@ def _states(asked: Sequence[Visit], before: Mapping[str, State], now: datetime) 
 
 
 def _state(visit: Visit, before: State | None, now: datetime) -> State:
-    if before is None or before["address"] != visit.address.address:
+    if before is None or before["address"] != masked(visit.address.address):
         before = {"etag": "", "last_modified": "", "answered_at": None, "articles": 0, "rejected": 0, "failures": 0}
-    after = {**before, "source": visit.address.name, "address": visit.address.address, "asked_at": now}
+    after = {**before, "source": visit.address.name, "address": masked(visit.address.address), "asked_at": now}
     if visit.outcome == FAILED:
         failures = before["failures"] + 1
         pause = rest(failures, timedelta(minutes=visit.address.interval_minutes))

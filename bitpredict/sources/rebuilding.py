@@ -128,7 +128,7 @@ def rebuild_news(engine: Engine, raw: RawStore, addresses: Sequence[FeedAddress]
     told = Tally()
     listed = {without_keys(address.address) for address in addresses}
     for answers in rounds_of(raw, news.SOURCE, days, told):
-        by_address = {answer.asked: answer for answer in answers}
+        by_address = {without_keys(answer.asked): answer for answer in answers}
         told.left_out["feed is not in the list"] += len(by_address.keys() - listed)
         round_ = answers[0].round
         visits = tuple(

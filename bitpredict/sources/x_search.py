@@ -95,7 +95,7 @@ class XSearch:
     @classmethod
     def from_settings(cls, settings: Settings) -> "XSearch":
         """By BITPREDICT_X_URL and _TOKEN."""
-        token = settings.x_token.get_secret_value().strip()
+        token = settings.x_token.get_secret_value()
         return cls(
             settings.x_url,
             open_client(SOURCE, settings, headers={"Authorization": f"Bearer {token}"}, most_attempts=3),

@@ -18,6 +18,7 @@ import structlog
 import zstandard
 
 from bitpredict.errors import StorageError
+from bitpredict.masking import is_secret
 from bitpredict.observability import RAW_ANSWERS
 from bitpredict.settings import Settings
 from bitpredict.storage.files import Files
@@ -25,7 +26,6 @@ from bitpredict.storage.files import Files
 FOLDER = "raw"
 """Below the lake's root, beside the tables."""
 
-_SECRETS = re.compile(r"key|token|secret|signature|password|auth", re.IGNORECASE)
 _NAME = re.compile(r"(\d{12})-([0-9a-f]{32})\.zst")
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _UNCHANGED = 304
@@ -160,9 +160,9 @@ def without_keys(address: str) -> str:
     parts = urlsplit(address)
     host = parts.netloc.rpartition("@")[2]
     pairs = parse_qsl(parts.query, keep_blank_values=True)
-    if not any(_SECRETS.search(name) for name, _ in pairs):
+    if not any(is_secret(name) for name, _ in pairs):
         return urlunsplit(parts._replace(netloc=host))
-    told = [(name, "" if _SECRETS.search(name) else value) for name, value in pairs]
+    told = [(name, "" if is_secret(name) else value) for name, value in pairs]
     return urlunsplit(parts._replace(netloc=host, query=urlencode(told)))
 
 

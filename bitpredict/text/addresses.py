@@ -6,6 +6,7 @@ import re
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
 from bitpredict.errors import BadSourceDataError
+from bitpredict.masking import masked
 
 LONGEST = 2_000
 
@@ -28,19 +29,19 @@ def canonical_url(address: str) -> str:
     """
     text = address.strip()
     if len(text) > LONGEST:
-        raise BadSourceDataError(f"the address is longer than {LONGEST} characters: {text[:60]!r}…")
+        raise BadSourceDataError(f"the address is longer than {LONGEST} characters: {masked(text)[:60]!r}…")
     try:
         parts = urlsplit(text)
         host, port = _host(parts), parts.port
     except ValueError as error:
-        raise BadSourceDataError(f"{text[:80]!r} is no address ({error})") from error
+        raise BadSourceDataError(f"{masked(text)[:80]!r} is no address ({error})") from error
     scheme = parts.scheme.lower()
     if scheme not in _PORTS or not host:
-        raise BadSourceDataError(f"{text[:80]!r} is no http(s) address of a host")
+        raise BadSourceDataError(f"{masked(text)[:80]!r} is no http(s) address of a host")
     place = host if port in (None, _PORTS[scheme]) else f"{host}:{port}"
     url = urlunsplit((scheme, place, _path(parts.path), _query(parts.query), ""))
     if len(url) > LONGEST:
-        raise BadSourceDataError(f"the address is longer than {LONGEST} characters: {url[:60]!r}…")
+        raise BadSourceDataError(f"the address is longer than {LONGEST} characters: {masked(url)[:60]!r}…")
     return url
 
 

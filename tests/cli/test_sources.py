@@ -43,7 +43,7 @@ def test_the_list_names_every_source_and_hides_passwords(run, monkeypatch):
     assert set(rows) == {"candles", "cryptocompare", "coingecko", "news", "x"}
     assert rows["cryptocompare"]["address"].startswith("not asked: neither BITPREDICT_CRYPTOCOMPARE_KEY nor ")
     assert rows["candles"]["address"].endswith("sample")
-    assert rows["coingecko"]["address"] == "http://me:***@mirror"
+    assert rows["coingecko"]["address"] == "http://***@mirror"
     assert "secret" not in shown
 
 

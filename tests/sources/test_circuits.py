@@ -173,6 +173,12 @@ def test_a_thousand_answers_are_not_a_thousand_files(url, client, home, monkeypa
     assert [each.requests for each in host_states(home)] == [7]
 
 
+def test_what_an_older_version_kept_with_a_password_is_not_shown(home):
+    Circuits("test", home).failed("u:hush@a.com", "http://u:hush@a.com: no")
+    Circuits("test", home).failed("b.com", "http://u:hush@b.com: no")
+    assert [(each.host, each.problem) for each in host_states(home)] == [("b.com", "http://***@b.com: no")]
+
+
 def test_it_can_be_turned_off(home):
     assert Circuits.from_settings("test", Settings(home=home)) is not None
     assert Circuits.from_settings("test", Settings(home=home, source_breaker=False)) is None

@@ -8,7 +8,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from bitpredict.errors import BadSourceDataError, RateLimitedError, SourceUnavailableError
-from tests.support.archive_server import Answer
+from tests.support.archive_server import Answer, serve
 
 FILE = "/file"
 BODY = b"sixty thousand minutes" * 50
@@ -242,3 +242,30 @@ def test_a_body_that_is_not_packed_as_it_says_is_an_error(client, server):
     server.scripts["/bad"] = [answer] * 3
     with pytest.raises(SourceUnavailableError, match="broke off"):
         client().get(f"{server.url}/bad")
+
+
+def test_user_and_password_of_an_address_are_sent_to_its_host_alone(client, server):
+    with serve() as other:
+        server.scripts["/moved"] = [Answer(302, headers={"Location": "/here"})]
+        server.scripts["/here"] = [Answer(302, headers={"Location": f"{other.url}/there"})]
+        other.files["/there"] = BODY
+        reply = client().get(f"{server.url}/moved".replace("://", "://m%40e:p%C3%A4ss@"))
+    assert reply.url == f"{other.url}/there"
+    assert [asked.headers.get("Authorization") for asked in server.asked] == 2 * ["Basic bUBlOnDDpHNz"]
+    assert "Authorization" not in other.asked[0].headers
+
+
+@pytest.mark.parametrize("address", ["http://u:hush/hush@127.0.0.1:9/x", "http://[hush/x", "http://u:hush hush@[/x"])
+def test_an_address_that_is_none_is_told_without_its_password(client, address):
+    with pytest.raises(SourceUnavailableError, match="is no address of a host; check it") as error:
+        client().get(address)
+    assert "hush@" not in str(error.value)
+
+
+def test_of_a_long_query_errors_show_the_beginning_and_no_key(url, client, server):
+    server.scripts[FILE] = [Answer(403, body=b"no")]
+    with pytest.raises(SourceUnavailableError) as error:
+        client().get(url, {"token": "hush", "ids": ",".join(map(str, range(1000)))})
+    assert str(error.value).startswith(f"{url}?token=***&ids=0%2C1%2C2")
+    assert len(str(error.value)) < 250
+    assert server.asked[0].query["token"] == "hush"  # noqa: S105

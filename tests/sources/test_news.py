@@ -10,6 +10,7 @@ from sqlalchemy import Engine
 from bitpredict.errors import StorageError
 from bitpredict.settings import Settings
 from bitpredict.sources import news
+from bitpredict.sources.circuits import Circuits
 from bitpredict.sources.feed_addresses import FeedAddress, read_feed_addresses
 from bitpredict.sources.news import (
     FAILED,
@@ -24,6 +25,7 @@ from bitpredict.sources.news import (
 )
 from bitpredict.storage.database import connect
 from bitpredict.storage.news_table import read_feeds, read_news
+from bitpredict.storage.raw import RawStore
 from tests.support.archive_server import Answer, ArchiveServer
 
 EVER = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
@@ -228,6 +230,30 @@ def test_private_addresses_are_refused_unless_allowed(server, monkeypatch, engin
     monkeypatch.setenv("BITPREDICT_FEEDS_ALLOW_PRIVATE", "true")
     later = datetime.now(UTC) + QUARTER
     assert outcomes(collect_news(engine, news_client(Settings()), feeds(server, "a"), later)) == {"a": NEW}
+
+
+def test_no_password_or_token_of_a_feed_is_stored_or_told(server, engine, client, settings, capsys):
+    secret, answered = "sEcReT9", rss("<item><title>A</title><link>#one</link></item>")
+    server.routes["/good"] = server.routes["/other"] = lambda _query: Answer(body=answered)
+    server.routes["/bad"] = lambda _query: Answer(body=b"<html>")
+    at = server.url.replace("://", f"://u:{secret}@")
+    names = {"good": f"{at}/good", "other": f"{server.url}/other?a=1&token={secret}", "bad": f"{at}/bad?key={secret}"}
+    addresses = [FeedAddress(name, address, "en", 15, True) for name, address in names.items()]
+    raw = RawStore.from_settings(settings)
+    for turn in range(2):
+        http = client(attempts=1, keep=raw.keeper(news.SOURCE), circuits=Circuits(news.SOURCE, settings.home))
+        collected = collect_news(engine, http, addresses, datetime.now(UTC) + turn * QUARTER)
+        assert outcomes(collected) == {"good": NEW, "other": NEW, "bad": FAILED}
+    told = read_feeds(engine).set_index("source")
+    assert told.loc["good", "address"] == server.url.replace("://", "://***@") + "/good"
+    assert told.loc["other", "address"] == f"{server.url}/other?a=1&token=***"
+    assert told.loc["bad", "failures"] == 2
+    assert "a web page" in told.loc["bad", "problem"]
+    assert list(read_news(engine, *EVER)["url"]) == [f"{server.url}/good", f"{server.url}/other?a=1&token=%2A%2A%2A"]
+    files = [file for file in settings.home.rglob("*") if file.is_file()]
+    assert len(files) > 3
+    assert not [file for file in files if secret in str(file) or secret.encode() in file.read_bytes()]
+    assert secret not in f"{capsys.readouterr()}{collected.visits[2].problem}"
 
 
 @pytest.mark.slow
