@@ -4,7 +4,6 @@ Nothing that a feed holds is fetched, opened or expanded. Feedparser loads no ex
 that refer to others if they do not stand at the start of a line: feeds with such, and with much to expand, are refused.
 """
 
-import calendar
 import hashlib
 import io
 import re
@@ -13,11 +12,11 @@ from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from typing import Any
 from xml.sax import SAXException
 
 from bitpredict.errors import BadSourceDataError
+from bitpredict.sources.feed_dates import read_date
 from bitpredict.text.addresses import article_id, canonical_url
 from bitpredict.text.cleaning import clean_summary, clean_title
 
@@ -67,7 +66,6 @@ _BEGINNINGS = {
 """By which feedparser knows charsets that are not as ASCII is."""
 _QUADRATIC = frozenset({"punycode", "idna"})
 """Python's own codecs among the charsets that a document can name, and whose time is not linear in it."""
-_ZONE = re.compile(r"(Z|[+-]\d\d:?\d\d|\d\s*\(?(?:[A-Z]{1,5}|[a-z]{3})\)?)\s*$")
 _WEB_PAGE = re.compile(rb"<(!doctype\s+html|html|head|body)\b", re.IGNORECASE)
 _MISREAD = (ValueError, LookupError, TypeError, AttributeError, RecursionError, AssertionError, SAXException)
 """What feedparser raises for some broken feeds, instead of saying so."""
@@ -82,7 +80,7 @@ class Article:
         entry_id: hash of what the feed itself calls it (guid, id); of its address where it says nothing.
         title, summary: one line of plain text each; the summary may be empty.
         published_at: as the feed says, if that can be believed.
-        dated: one of SAID, NO_ZONE (taken as UTC), MISSING, UNREADABLE, FUTURE, TOO_OLD.
+        dated: one of SAID, NO_ZONE (none that is known: taken as UTC), MISSING, UNREADABLE, FUTURE, TOO_OLD.
         first_seen_at: when the feed arrived that showed it: what it may be used from.
     """
 
@@ -233,15 +231,14 @@ def _published(entry: Mapping[str, Any], received_at: datetime) -> tuple[datetim
     else:
         return None, MISSING
     try:
-        parsed = entry[f"{name}_parsed"] or parsedate_to_datetime(said).timetuple()  # feedparser needs a zone in some
-        moment = datetime.fromtimestamp(calendar.timegm(parsed), UTC)
+        moment, zone_is_known = read_date(said, entry[f"{name}_parsed"])
     except (KeyError, TypeError, ValueError, OverflowError, OSError):
         return None, UNREADABLE
     if moment > received_at + CLOCK_TOLERANCE:
         return None, FUTURE
     if moment < OLDEST:
         return None, TOO_OLD
-    return moment, SAID if _ZONE.search(said) else NO_ZONE
+    return moment, SAID if zone_is_known else NO_ZONE
 
 
 def _hash(name: str) -> str:

@@ -83,6 +83,8 @@ def test_markup_and_escapes_are_taken_off():
         ("<pubDate>2026-02-06T07:12:48Z</pubDate>", datetime(2026, 2, 6, 7, 12, 48, tzinfo=UTC), SAID),
         ("<pubDate>Fri, 06 Feb 2026 07:12:48</pubDate>", datetime(2026, 2, 6, 7, 12, 48, tzinfo=UTC), NO_ZONE),
         ("<pubDate>2026-02-06T07:12:48</pubDate>", datetime(2026, 2, 6, 7, 12, 48, tzinfo=UTC), NO_ZONE),
+        ("<pubDate>Fri, 06 Feb 2026 07:12:48 JST</pubDate>", datetime(2026, 2, 6, 7, 12, 48, tzinfo=UTC), NO_ZONE),
+        ("<pubDate>Fri, 06 Feb 2026 07:12:48 +1500</pubDate>", datetime(2026, 2, 6, 7, 12, 48, tzinfo=UTC), NO_ZONE),
         ("<pubDate>Fri, 06 Feb 2026 08:09:00 GMT</pubDate>", datetime(2026, 2, 6, 8, 9, tzinfo=UTC), SAID),
         ("<pubDate>Fri, 06 Feb 2026 08:11:00 GMT</pubDate>", None, FUTURE),
         ("<pubDate>Thu, 01 Jan 1970 00:00:00 GMT</pubDate>", None, TOO_OLD),
