@@ -1,7 +1,7 @@
 """What CoinGecko's answers say, row by row: which of it can be believed, and why the rest cannot."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,10 +11,22 @@ from bitpredict.market.time import EPOCH
 from bitpredict.sources.numbers import number
 
 CLOCK_TOLERANCE = timedelta(minutes=2)
+STALE_AFTER = timedelta(days=1)
+"""A quote that is older when it comes says nothing of now: CoinGecko tells the last one of a coin for ever."""
+
 SMALLEST, LARGEST = 1e-20, 1e13
 """Dollars: what is outside is no price of a coin, and no decimal column could hold it."""
 
-_AMOUNTS = ("market_cap", "total_volume", "high_24h", "low_24h", "circulating_supply")
+_BOUNDS = {
+    "market_cap": (0.0, 1e15),
+    "total_volume": (0.0, 1e15),
+    "high_24h": (SMALLEST, LARGEST),
+    "low_24h": (SMALLEST, LARGEST),
+    "circulating_supply": (0.0, 1e24),
+}
+"""Of amounts. The largest recorded are 8e11 dollars and 2e15 coins; all that people own is worth 5e14 dollars."""
+
+_AMOUNTS = tuple(_BOUNDS)
 _LATEST = 32_503_680_000_000
 """Milliseconds of the year 3000."""
 
@@ -35,7 +47,7 @@ def chart(
     answer: Mapping[str, Any], coin: str, start: datetime, end: datetime, oddities: Counter[str]
 ) -> list[dict[str, Any]]:
     """The believable quotes of a chart within [start, end), ordered by time, each time once."""
-    amounts = {name: _by_time(answer.get(f"{name}s")) for name in ("market_cap", "total_volume")}
+    amounts = {name: _by_time(answer.get(f"{name}s"), name, oddities) for name in ("market_cap", "total_volume")}
     rows: dict[datetime, dict[str, Any]] = {}
     for point in answer["prices"]:
         moment, price = _point(point)
@@ -51,9 +63,13 @@ def chart(
     return [rows[moment] for moment in sorted(rows)]
 
 
-def _by_time(points: Any) -> dict[datetime, float]:
-    pairs = map(_point, points if isinstance(points, list) else [])
-    return {moment: value for moment, value in pairs if moment is not None and value is not None and value >= 0}
+def _by_time(points: Any, name: str, oddities: Counter[str]) -> dict[datetime, float]:
+    believed = {}
+    for point in points if isinstance(points, list) else []:
+        moment, _ = _point(point)
+        if moment is not None and (value := _amount(name, point[1], oddities)) is not None:
+            believed[moment] = value
+    return believed
 
 
 def _point(sent: Any) -> tuple[datetime | None, float | None]:
@@ -114,22 +130,33 @@ def _quote(coin: str, item: Mapping[str, Any], received_at: datetime, oddities: 
         raise _UnusableError(f"no time of observation: {str(item.get('last_updated'))[:40]!r}")
     if observed_at > received_at + CLOCK_TOLERANCE:
         raise _UnusableError(f"observed in the future: {observed_at.isoformat()}")
+    if observed_at < received_at - STALE_AFTER:
+        raise _UnusableError(f"stale: last updated {observed_at:%Y-%m-%d %H:%M:%S} UTC")
     return {
         "coin_id": coin,
         "observed_at": observed_at,
         "price": price,
-        **dict(_amounts(item, oddities)),
+        **_amounts(item, oddities),
         "market_cap_rank": _rank(item.get("market_cap_rank"), oddities),
     }
 
 
-def _amounts(item: Mapping[str, Any], oddities: Counter[str]) -> Iterator[tuple[str, float | None]]:
-    for name in _AMOUNTS:
-        value = number(item.get(name))
-        if item.get(name) is not None and (value is None or value < 0):
-            oddities[f"unusable {name}"] += 1
-            value = None
-        yield name, value
+def _amounts(item: Mapping[str, Any], oddities: Counter[str]) -> dict[str, float | None]:
+    amounts = {name: _amount(name, item.get(name), oddities) for name in _AMOUNTS}
+    high, low = amounts["high_24h"], amounts["low_24h"]
+    if high is not None and low is not None and high < low:
+        oddities["high_24h below low_24h"] += 1
+        amounts |= {"high_24h": None, "low_24h": None}
+    return amounts
+
+
+def _amount(name: str, sent: Any, oddities: Counter[str]) -> float | None:
+    value = number(sent)
+    least, most = _BOUNDS[name]
+    if value is not None and least <= value <= most:
+        return value
+    oddities[f"unusable {name}"] += sent is not None
+    return None
 
 
 def _rank(sent: Any, oddities: Counter[str]) -> int | None:

@@ -27,7 +27,7 @@ from bitpredict.market.time import DAY, MINUTE, days, floor_minute, utc
 from bitpredict.observability import SOURCE_ERRORS, SOURCE_REJECTED_ROWS
 from bitpredict.settings import Settings
 from bitpredict.sources.client import open_client
-from bitpredict.sources.cryptocompare_minutes import Page, decoded, nonsense, over_limits, page
+from bitpredict.sources.cryptocompare_minutes import Page, decoded, nonsense, over_limits, page, with_believable_amounts
 from bitpredict.sources.http import Asks
 from bitpredict.storage.raw import Keep
 
@@ -119,7 +119,8 @@ class CryptoCompare:
             raise AbsentError(f"{self._url} has nothing of {symbol} between {start} and {until}")
         cleaned = clean(pa.concat_tables(pages), symbol, start, until)
         rejected.update(cleaned.rejected)
-        return CandleBatch(_untold(cleaned.candles), dict(rejected))
+        believable = with_believable_amounts(cleaned.candles, rejected)
+        return CandleBatch(_untold(believable), dict(+rejected))
 
     def _page(self, symbol: str, start: datetime, cursor: datetime, rejected: Counter[str]) -> Page:
         """The minutes of [start, cursor], or the last 2,001 of them."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from bitpredict.errors import BadSourceDataError
@@ -26,6 +27,16 @@ _NAMES = {
     "volume": "volumefrom",
     "quote_volume": "volumeto",
 }
+AVERAGE_TOLERANCE = 0.1
+"""By how much (a share) the average price of a minute's trades may be beyond its low and high. Recorded averages over
+exchanges are beyond them by up to 0.016: their amounts and prices come from different exchanges."""
+
+LARGEST_VOLUME, LARGEST_QUOTE_VOLUME = 1e18, 1e13
+"""Of a minute. The cheapest coins trade by 1e15, and all markets of the world together by less than 1e10 dollars."""
+
+_ROUNDING = 0.005
+"""Of amounts, which some answers round to two digits."""
+
 _DIRECT = (None, "", "direct", "force_direct")
 _LATEST = 32_503_680_000
 """Seconds of the year 3000."""
@@ -99,6 +110,18 @@ def page(answer: Mapping[str, Any], reply: Reply, url: str, rejected: Counter[st
         }
     )
     return Page(table, EPOCH + timedelta(seconds=min(times)) if times else None)
+
+
+def with_believable_amounts(candles: pa.Table, rejected: Counter[str]) -> pa.Table:
+    """The candles whose amounts go with their prices; the others are counted in `rejected`."""
+    volume, quote_volume, low, high = (candles[name].to_numpy() for name in ("volume", "quote_volume", "low", "high"))
+    beyond = (volume > LARGEST_VOLUME) | (quote_volume > LARGEST_QUOTE_VOLUME)
+    least = low * (1 - AVERAGE_TOLERANCE) * (volume - _ROUNDING) - _ROUNDING
+    most = high * (1 + AVERAGE_TOLERANCE) * (volume + _ROUNDING) + _ROUNDING
+    elsewhere = ~beyond & ((quote_volume < least) | (quote_volume > most))
+    rejected["amount beyond belief"] += int(beyond.sum())
+    rejected["average price outside low and high"] += int(elsewhere.sum())
+    return candles.take(pa.array(np.flatnonzero(~beyond & ~elsewhere)))
 
 
 def over_limits(answer: Mapping[str, Any]) -> dict[str, str] | None:

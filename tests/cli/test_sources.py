@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -15,6 +15,7 @@ from tests.support.cryptocompare import market
 from tests.support.x_server import XServer, post
 
 ROUTE = "/api/v3/coins/markets"
+OBSERVED = datetime.now(UTC) - timedelta(minutes=1)
 
 
 @pytest.fixture
@@ -26,9 +27,8 @@ def coingecko(monkeypatch: pytest.MonkeyPatch) -> Iterator[ArchiveServer]:
 
 
 def quotes(price: float | None = 2.5, without: str = "") -> Answer:
-    observed = datetime(2024, 1, 14, 19, 50, 46, tzinfo=UTC).isoformat()
     rows = [
-        {"id": coin.coin_id, "current_price": price, "last_updated": observed}
+        {"id": coin.coin_id, "current_price": price, "last_updated": OBSERVED.isoformat()}
         for coin in read_coins()
         if coin.coin_id != without
     ]
@@ -55,12 +55,15 @@ def test_the_sample_has_its_last_day_whole(run):
     ("answer", "code", "says"),
     [
         pytest.param(
-            quotes(), 0, "ok, 92 of 92 coins have a quote, the newest of 2024-01-14 19:50:46 UTC\n", id="every coin"
+            quotes(),
+            0,
+            f"ok, 92 of 92 coins have a quote, the newest of {OBSERVED:%Y-%m-%d %H:%M:%S} UTC\n",
+            id="every coin",
         ),
         pytest.param(
             quotes(without="tron"),
             0,
-            "warn, 91 of 92 coins have a quote, the newest of 2024-01-14 19:50:46 UTC; "
+            f"warn, 91 of 92 coins have a quote, the newest of {OBSERVED:%Y-%m-%d %H:%M:%S} UTC; "
             "missing tron: not in the answer\n",
             id="one missing",
         ),

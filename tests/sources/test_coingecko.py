@@ -11,10 +11,13 @@ from bitpredict.market.coins import read_coins
 from bitpredict.settings import Settings
 from bitpredict.sources.coingecko import CoinGecko, Markets
 from bitpredict.sources.coingecko_quotes import QUOTE_COLUMNS
+from bitpredict.sources.http import Reply
 from tests.support.archive_server import Answer
 
 MARKETS = "/api/v3/coins/markets"
-OBSERVED = "2024-01-14T19:50:46.756Z"
+NOW = datetime.now(UTC)
+OBSERVED = (NOW - timedelta(minutes=3)).isoformat()
+RECORDED_AT = datetime(2024, 1, 14, 19, 52, tzinfo=UTC)
 
 
 def row(coin: str, **changes) -> dict:
@@ -35,6 +38,18 @@ def row(coin: str, **changes) -> dict:
     return sent | changes
 
 
+class Recording:
+    """Answers as it was answered at the time."""
+
+    def __init__(self, body: bytes, received_at: datetime) -> None:
+        self._body, self._received_at = body, received_at
+        self.asked: list[tuple] = []
+
+    def get(self, url, params=None, **_) -> Reply:
+        self.asked.append((url, params))
+        return Reply(200, {}, self._body, self._received_at, url)
+
+
 @pytest.fixture
 def markets(server, client) -> Callable[..., Markets]:
     """What is made of an answer: of rows, or of a body as it is."""
@@ -47,15 +62,14 @@ def markets(server, client) -> Callable[..., Markets]:
     return ask
 
 
-def test_recorded_quotes_keep_every_digit(recordings, server, client):
+def test_recorded_quotes_keep_every_digit(recordings):
     body = (recordings / "api/coingecko/markets_100.json").read_bytes()
-    server.scripts[MARKETS] = [Answer(body=body)]
+    client = Recording(body, RECORDED_AT)
     coins = [coin.coin_id for coin in read_coins()]
-    before = datetime.now(UTC)
-    found = CoinGecko(f"{server.url}/", client()).markets(coins)
+    found = CoinGecko("https://e.com/", client).markets(coins)
     assert (len(found.quotes), found.missing, found.oddities) == (92, {}, {"coin not asked for": 8})
     assert list(found.quotes.columns) == QUOTE_COLUMNS
-    assert before <= found.received_at <= datetime.now(UTC)
+    assert found.received_at == RECORDED_AT
     recorded = {each["id"]: each for each in json.loads(body)}
     for quote in found.quotes.to_dict("records"):
         sent = recorded[quote["coin_id"]]
@@ -66,8 +80,15 @@ def test_recorded_quotes_keep_every_digit(recordings, server, client):
         assert quote["market_cap_rank"] == sent["market_cap_rank"]
         assert quote["observed_at"] == datetime.fromisoformat(sent["last_updated"])
         assert quote["known_at"] == found.received_at
-    (asked,) = server.asked
-    assert asked.query == {"vs_currency": "usd", "ids": ",".join(coins), "per_page": "250", "precision": "full"}
+        assert (quote["high_24h"], quote["low_24h"]) == (sent["high_24h"], sent["low_24h"])
+    asked = {"vs_currency": "usd", "ids": ",".join(coins), "per_page": 250, "precision": "full"}
+    assert client.asked == [("https://e.com/api/v3/coins/markets", asked)]
+
+
+def test_quotes_are_known_when_the_answer_came(markets):
+    before = datetime.now(UTC)
+    found = markets([row("bitcoin"), row("tether")])
+    assert before <= found.received_at <= datetime.now(UTC)
 
 
 def test_more_coins_than_one_answer_holds_are_asked_for_in_pages(server, client):
@@ -135,6 +156,37 @@ def test_what_is_not_told_is_null_and_what_is_absurd_is_counted(markets):
     }
 
 
+@pytest.mark.parametrize(
+    ("changes", "lost", "counted"),
+    [
+        ({"market_cap": 1e300}, {"market_cap"}, {"unusable market_cap": 1}),
+        ({"total_volume": 1e16, "circulating_supply": 1e30}, None, None),
+        ({"high_24h": 1, "low_24h": 9}, {"high_24h", "low_24h"}, {"high_24h below low_24h": 1}),
+        ({"high_24h": 1e14}, {"high_24h"}, {"unusable high_24h": 1}),
+        ({"low_24h": 0}, {"low_24h"}, {"unusable low_24h": 1}),
+        ({"high_24h": 5, "low_24h": 5}, set(), {}),
+    ],
+)
+def test_an_amount_beyond_belief_is_null_and_counted(markets, changes, lost, counted):
+    found = markets([row("bitcoin", **changes), row("tether")])
+    (bitcoin, tether) = found.quotes[QUOTE_COLUMNS].isna().to_dict("records")
+    assert {name for name, missing in bitcoin.items() if missing} == (set(changes) if lost is None else lost)
+    assert found.oddities == (dict.fromkeys((f"unusable {name}" for name in changes), 1) if lost is None else counted)
+    assert not any(tether.values())
+
+
+@pytest.mark.parametrize(
+    ("age", "missing"),
+    [
+        (timedelta(hours=23), {}),
+        (timedelta(hours=25), {"bitcoin": f"stale: last updated {NOW - timedelta(hours=25):%Y-%m-%d %H:%M:%S} UTC"}),
+    ],
+)
+def test_a_quote_older_than_a_day_is_stale(markets, age, missing):
+    found = markets([row("bitcoin", last_updated=(NOW - age).isoformat()), row("tether")])
+    assert found.missing == missing
+
+
 class TestCoinsToldTwice:
     def test_the_same_again_is_one_quote(self, markets):
         found = markets([row("bitcoin"), row("bitcoin"), row("tether")])
@@ -142,7 +194,7 @@ class TestCoinsToldTwice:
         assert found.oddities == {"coin told twice": 1}
 
     def test_the_newer_is_kept_whichever_comes_first(self, markets):
-        older, newer = row("bitcoin"), row("bitcoin", current_price=43000, last_updated="2024-01-14T19:51:00Z")
+        older, newer = row("bitcoin"), row("bitcoin", current_price=43000, last_updated=NOW.isoformat())
         for answer in ([older, newer], [newer, older]):
             assert markets(answer, ("bitcoin",)).quotes["price"].tolist() == [43000.0]
 

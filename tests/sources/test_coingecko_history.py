@@ -57,7 +57,7 @@ def test_points_that_cannot_be_believed_are_counted(history):
         *([at, None], [at, -1], [at, "x"], [None, 1.0], [1e300, 1.0], [at], 17, None),
         *([at + 60_000, 2.0], [at, 1.0], [at, 1.5], [at - 1, 1.0], [at + 3_600_000, 1.0]),
     ]
-    found = history({"prices": prices, "market_caps": [[at, 5.0], [at + 60_000, -5]], "total_volumes": "none"})
+    found = history({"prices": prices, "market_caps": [[at, 5.0], [at + 60_000, 1e300]], "total_volumes": "none"})
     assert found.quotes["price"].tolist() == [1.0, 2.0]
     assert found.quotes["market_cap"].isna().tolist() == [False, True]
     assert found.quotes["total_volume"].isna().all()
@@ -65,6 +65,7 @@ def test_points_that_cannot_be_believed_are_counted(history):
         "point without a believable price": 8,
         "time told twice": 1,
         "point outside the range": 2,
+        "unusable market_cap": 1,
     }
 
 

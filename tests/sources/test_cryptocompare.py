@@ -141,6 +141,10 @@ def test_minutes_that_are_not_settled_are_not_asked_for(server, client):
         pytest.param({"high": 98.0}, "high below low", id="upside down"),
         pytest.param({"close": 102.0}, "open or close outside low and high", id="close above high"),
         pytest.param({"high": 1e6}, "absurd price", id="absurd"),
+        pytest.param({"volumefrom": 1, "volumeto": 1e9}, "average price outside low and high", id="dear trades"),
+        pytest.param({"volumeto": 3e-6}, "average price outside low and high", id="cheap trades"),
+        pytest.param({"volumefrom": 1e19, "volumeto": 1e12}, "amount beyond belief", id="more than there is"),
+        pytest.param({"volumefrom": 1e12, "volumeto": 1e14}, "amount beyond belief", id="more than there is of money"),
         pytest.param({"time": None}, "no time", id="no time"),
         pytest.param({"time": "yesterday"}, "no time", id="time in words"),
         pytest.param({"time": 1e300}, "no time", id="no instant"),
@@ -160,6 +164,11 @@ def test_a_minute_that_cannot_be_believed_is_counted_and_no_row(minutes, changes
     assert found.rejected == {reason: 2 if conflict else 1}
     kept = {moment.minute for moment in found.candles["open_time"].to_pylist()}
     assert kept == set(range(10)) - {3} - ({1} if conflict else set())
+
+
+def test_amounts_that_were_rounded_or_come_from_other_exchanges_are_believed(minutes):
+    rounded = [minute(FIRST, volumefrom=0.01, volumeto=0.6), minute(FIRST + 60, volumefrom=2e-05, volumeto=0.0019)]
+    assert minutes([*rounded, minute(FIRST + 120, volumeto=3 * 103.0)]).candles.num_rows == 3
 
 
 def test_numbers_as_text_are_those_numbers(minutes):

@@ -21,6 +21,7 @@ from bitpredict.storage.news_table import read_feeds, read_news
 from bitpredict.storage.raw import RawStore
 from bitpredict.storage.schema import crypto_assets, crypto_news, price_data_real
 from tests.support.archive_server import Answer
+from tests.support.recorded_quotes import recorded_quotes
 
 EVER = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 ROUTE = "/api/v3/coins/markets"
@@ -76,7 +77,7 @@ def ask(settings, engine, raw, coins: list[Coin]) -> None:
 def test_quotes_come_back_as_they_were_known(server, settings, engine, raw, recordings):
     coins, now = read_coins(), datetime.now(UTC).replace(microsecond=0)
     two = [row("bitcoin", now, 7.5), row("ethereum", now, None), row("solana", now - timedelta(minutes=1), 1e-9)]
-    recorded = (recordings / "api/coingecko/markets_100.json").read_bytes()
+    recorded = recorded_quotes(recordings, now - timedelta(minutes=5))
     bodies = [recorded, json.dumps(two).encode(), recorded, b'{"error":"busy"}', b"<html>"]
     server.scripts[ROUTE] = [Answer(body=body) for body in bodies]
     for _ in bodies[:3]:

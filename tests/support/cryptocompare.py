@@ -74,7 +74,7 @@ def market(
             if without(pair, datetime.fromtimestamp(time, UTC)):
                 minutes.append(filled(time, price))
             else:
-                minutes.append(minute(time, open=price, high=price + 1, low=price - 1, close=price))
+                minutes.append(minute(time, open=price, high=price + 1, low=price - 1, close=price, volumeto=3 * price))
         return body(success(minutes))
 
     return answer
