@@ -12,6 +12,8 @@ import pyarrow as pa
 
 from bitpredict.features.windows import Floats
 from bitpredict.market.time import EPOCH, MINUTE
+from bitpredict.streaming.continuity import is_numbered
+from bitpredict.streaming.lane import REMEMBERED
 from bitpredict.streaming.window import RECENT, Second, TickWindow
 
 Ints = npt.NDArray[np.int64]
@@ -33,6 +35,8 @@ class UsedTrades:
         bought: (n,) share of the size that takers bought: 1, 0, or a half where nobody told.
         simulated: (n,).
         over: the watermark of all of them, in the same microseconds: what lies before it is over.
+        anew: (k,) places in these arrays before which numbered trades are missing: windows do not reach over them.
+        broken: minutes that lack trades.
     """
 
     when: Ints
@@ -41,6 +45,8 @@ class UsedTrades:
     bought: Floats
     simulated: npt.NDArray[np.bool_]
     over: int
+    anew: Ints
+    broken: frozenset[datetime]
 
     @classmethod
     def of(cls, rows: pa.Table, lateness: timedelta) -> "UsedTrades":
@@ -55,6 +61,7 @@ class UsedTrades:
         in_time = np.concatenate([[True], when[1:] >= closed]) if when.size else np.empty(0, bool)
         order = np.flatnonzero(in_time)[np.argsort(when[in_time], kind="stable")]
         side = arrived["side"].to_numpy(zero_copy_only=False)
+        holes = _holes(_numbers(arrived), when, in_time, newest - lateness // MICROSECOND)
         return cls(
             when=when[order],
             price=arrived["price"].to_numpy()[order],
@@ -62,6 +69,12 @@ class UsedTrades:
             bought=np.select([side == "buy", side == "unknown"], [1.0, 0.5], 0.0)[order],
             simulated=(arrived["provenance"].to_numpy(zero_copy_only=False) == "simulated")[order],
             over=int(newest[-1]) - lateness // MICROSECOND if when.size else 0,
+            anew=np.flatnonzero(np.isin(order, [after for _, after in holes])),
+            broken=frozenset(
+                EPOCH + minute * MINUTE
+                for before, after in holes
+                for minute in range(when[before] // _MINUTE_US, when[after] // _MINUTE_US + 1)
+            ),
         )
 
     @cached_property
@@ -93,7 +106,8 @@ class UsedTrades:
     def window(self, origin: datetime, size: int) -> TickWindow:
         """The window of the last `size` trades before `origin`."""
         end = int(np.searchsorted(self.when, micros(origin), "left"))
-        prices = self.price[max(0, end - size) : end].tolist()
+        begin = self._begin(end)
+        prices = self.price[max(begin, end - size) : end].tolist()
         if not prices:
             return TickWindow(size)
         return TickWindow(
@@ -101,8 +115,8 @@ class UsedTrades:
             returns=[math.log(later / earlier) for earlier, later in pairwise(prices)],
             price=prices[-1],
             provenance="simulated" if self.simulated[end - 1] else "observed",
-            since=_second_end(int(self._seconds[0][0])),
-            seconds=self._last_minute(origin, end),
+            since=_second_end(int(self.when[begin]) // _SECOND_US),
+            seconds=self._last_minute(origin, begin, end),
         )
 
     def reaches_back(self, origin: datetime, size: int) -> bool:
@@ -110,15 +124,44 @@ class UsedTrades:
         end = int(np.searchsorted(self.when, micros(origin), "left"))
         return end >= size and self.when[0] < micros(origin - RECENT) - 2 * _SECOND_US
 
-    def _last_minute(self, origin: datetime, end: int) -> list[Second]:
+    def _begin(self, end: int) -> int:
+        """Behind the last trades that are missing before `end`."""
+        known = int(np.searchsorted(self.anew, end, "left"))
+        return int(self.anew[known - 1]) if known else 0
+
+    def _last_minute(self, origin: datetime, first_of_all: int, end: int) -> list[Second]:
         starts, first = self._seconds
         a = int(np.searchsorted(starts, micros(origin - RECENT) // _SECOND_US, "left"))
         b = int(np.searchsorted(first, end, "left"))
         edges = [*first[a:b].tolist(), end]
         return [
-            Second(_second_end(int(start)), after - begin, float(self.price[after - 1]))
+            Second(_second_end(int(start)), after - max(begin, first_of_all), float(self.price[after - 1]))
             for start, (begin, after) in zip(starts[a:b], pairwise(edges), strict=True)
+            if after > first_of_all
         ]
+
+
+def _numbers(arrived: pa.Table) -> Ints:
+    """Each trade's number in the exchange's count, -2 of one that has none."""
+    columns = (arrived[name].to_pylist() for name in ("trade_id", "exchange", "replayed"))
+    return np.array([int(row[0]) if is_numbered(*row) else -2 for row in zip(*columns, strict=True)], np.int64)
+
+
+def _holes(number: Ints, when: Ints, in_time: npt.NDArray[np.bool_], watermark: Ints) -> list[tuple[int, int]]:
+    """Places, in order of arrival, of the trades before and after each hole in the numbers that nothing filled in time.
+
+    A trade's predecessor is among the last that arrived before it, or comes until its second is over.
+    """
+    numbered, used = np.flatnonzero(number >= 0), np.flatnonzero(in_time)
+    steps = np.flatnonzero(np.diff(number[numbered]) != 1) + 1
+    found = []
+    for place in numbered[steps].tolist():
+        over = int(np.searchsorted(watermark, (when[place] // _SECOND_US + 1) * _SECOND_US, "left"))
+        reach = number[max(0, place - REMEMBERED + 1) : over + 1]
+        before = int(np.searchsorted(used, place, "left")) - 1
+        if in_time[place] and before >= 0 and not (reach == number[place] - 1).any():
+            found.append((int(used[before]), place))
+    return found
 
 
 def _in_order(values: Floats) -> float:

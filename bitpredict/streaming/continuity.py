@@ -5,8 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from bitpredict.errors import MessageError
+from bitpredict.streaming.coinbase import EXCHANGE as COINBASE
 from bitpredict.streaming.log import EventLog
 from bitpredict.streaming.messages import Trade, decode_trade
+
+LONGEST_NUMBER = 19
+"""Digits; so long a number is none of an exchange's."""
 
 _LOOKED_AT = 10_000  # records before a partition's end, in which every symbol's newest trade is looked for
 
@@ -30,6 +34,15 @@ class Hole:
         return self.last - self.first + 1
 
 
+def is_numbered(trade_id: str, exchange: str, replayed: bool) -> bool:
+    """Whether a trade's id is the exchange's count of the symbol's trades, so that a number left out is a missed trade.
+
+    Ticks, aggregates and passes of a looped recording have other ids. Of Coinbase's recordings nobody can tell: its
+    ticker of 2021 leaves trades out, and has the numbers of the matches that it tells.
+    """
+    return len(trade_id) < LONGEST_NUMBER and trade_id.isdecimal() and not (replayed and exchange == COINBASE)
+
+
 class Known(enum.Enum):
     """A trade without a hole before it: seen before, or not."""
 
@@ -45,7 +58,7 @@ class Continuity:
 
     def look(self, trade: Trade) -> Known | Hole:
         """What this trade says; `follow` it when it was put through."""
-        if not trade.trade_id.isdecimal() or trade.symbol not in self._newest:
+        if not is_numbered(trade.trade_id, trade.exchange, trade.replayed) or trade.symbol not in self._newest:
             return Known.NEW
         newest, moment = self._newest[trade.symbol]
         number = int(trade.trade_id)
@@ -80,6 +93,6 @@ class Continuity:
 
         Its time is the latest so far: where the exchange's clock was set back, what comes again from before is known.
         """
-        if trade.trade_id.isdecimal():
+        if is_numbered(trade.trade_id, trade.exchange, trade.replayed):
             _, moment = self._newest.get(trade.symbol, (0, trade.event_time))
             self._newest[trade.symbol] = (int(trade.trade_id), max(moment, trade.event_time))

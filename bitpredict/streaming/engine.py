@@ -58,7 +58,7 @@ class Outputs:
         predictions: in order; their `kind` and `written_at` are left to whoever writes them.
         candles: minutes built from trades.
         rejected: (topic they came from, what is wrong).
-        counts: trades and candles used, duplicates, late ones.
+        counts: trades and candles used, duplicates, late ones, and interruptions: trades that the ids leave out.
         skipped: horizons without a forecast, by reason.
         rows: symbol -> the features of its newest full minute; none of a replay's, whose minutes are past.
     """
@@ -234,21 +234,23 @@ class PartitionEngine:
         for start, trades in by_second(lane.over(second)):
             minute = start.replace(second=0)
             reach(minute)
+            if lane.extend_window(trades, start + SECOND):
+                lane.interrupted()
+                outputs.counts["interruptions"] += 1
             lane.whole_from = lane.whole_from or minute + MINUTE
             lane.bar = lane.bar or Bar.starting(minute, trades[0].price)
             lane.bar.add(trades)
-            lane.window.extend(trades, start + SECOND)
         reach(second.replace(second=0))
         self._forecast(lane, second, trigger, outputs)
 
     def _end_bar(self, lane: Lane, bar: Bar, trade: Trade, trigger: Trigger, outputs: Outputs) -> None:
         """The minute's last trade is in: its bar is a candle, and it is closed."""
         lane.bar = None
-        whole = lane.whole_from is not None and bar.open_time >= lane.whole_from
+        close = bar.open_time + MINUTE
+        whole = lane.whole_from is not None and bar.open_time >= lane.whole_from and not lane.lacks(close)
         built = bar.candle(self.exchange, lane.symbol, trade.received_at, replayed=trade.replayed)
         if whole and self._stores[lane.symbol].add(built):
             outputs.candles.append(built)
-        close = bar.open_time + MINUTE
         if lane.minute_at is None or close > lane.minute_at:
             self._close_minute(lane, close, trigger, outputs)
 

@@ -123,8 +123,9 @@ class SymbolParity:
             if not candle.built or not self._inputs.start <= opened < self._inputs.end:
                 continue
             if self._again(opened):
-                written = {key: getattr(candle, key) for key in _BAR}
-                into.see("bars", f"bar of {candle.symbol} {opened:%Y-%m-%d %H:%M}", written, bars[opened])
+                written = {key: getattr(candle, key) for key in _BAR} | {"lacks trades": False}
+                batch = bars[opened] | {"lacks trades": opened in self._inputs.trades.broken}
+                into.see("bars", f"bar of {candle.symbol} {opened:%Y-%m-%d %H:%M}", written, batch)
             else:
                 over = micros(opened + MINUTE) <= self._inputs.trades.over
                 into.incomparable[BEFORE_STORED if over else NOT_STREAMED] += 1

@@ -67,13 +67,13 @@ def window_before(
             _close(lane, min(floor_second(placed.trade.event_time - lateness), origin), lateness)
     _close(lane, origin, lateness)
     in_time = sorted((placed for placed in used if placed.trade.event_time < origin), key=_event_time)
-    return WindowTrades(in_time[-size:], lane.window, whole)
+    return WindowTrades(in_time[len(in_time) - lane.window.statistics().n :], lane.window, whole)
 
 
 def _close(lane: Lane, second: datetime, lateness: timedelta) -> None:
     lane.closed, lane.next_close = second, second + SECOND + lateness
     for start, trades in by_second(lane.over(second)):
-        lane.window.extend(trades, start + SECOND)
+        lane.extend_window(trades, start + SECOND)
 
 
 def _decoded(record: Record, symbol: str) -> Trade | None:

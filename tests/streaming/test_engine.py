@@ -130,6 +130,103 @@ def test_lost_trades_leave_no_half_bar():
     assert [bar.open_time for bar in after.candles] == [START + timedelta(minutes=2)]
 
 
+def numbered(start: float, end: float) -> list:
+    """Two trades a second whose ids count them, number 100 at START."""
+    found = enumerate(steady(start, end, 0.5), 100 + round(2 * start))
+    return [msgspec.structs.replace(one, trade_id=str(number)) for number, one in found]
+
+
+def minutes(outputs) -> list[float]:
+    return [(bar.open_time - START).total_seconds() / 60 for bar in outputs.candles]
+
+
+def test_a_minute_whose_ids_leave_trades_out_is_no_bar():
+    whole = numbered(-30, 310)
+    inside = [one for one in whole if not 75 <= (one.event_time - START).total_seconds() < 76]
+    across = [one for one in whole if not 119 <= (one.event_time - START).total_seconds() < 245]
+    found = [run(an_engine(), records(trades)) for trades in (whole, inside, across)]
+    assert [minutes(each) for each in found] == [[0, 1, 2, 3, 4], [0, 2, 3, 4], [0]]
+    assert [each.counts["interruptions"] for each in found] == [0, 1, 1]
+
+
+def test_a_minute_ends_without_a_bar_where_its_last_trades_are_missing():
+    """The first trade behind the hole is in the next minute, and does not close the second that it is in itself."""
+    trades = [one for one in numbered(-30, 121) if not 119.5 <= (one.event_time - START).total_seconds() < 120.5]
+    assert minutes(run(an_engine(), records(trades))) == [0]
+    assert minutes(run(an_engine(lateness=0.4), records(trades))) == [0]
+
+
+def test_from_one_side_of_missing_trades_to_the_other_is_no_return():
+    before, after = numbered(0, 20), [trade(20.25 + i, 250.0 + i % 2, str(90_000 + i)) for i in range(9)]
+    found = {(p.origin - START).total_seconds(): p for p in run(an_engine(), records([*before, *after])).predictions}
+    alone = run(an_engine(), records(after)).predictions
+    assert found[20].n == 40
+    assert found[20].reference_price < 101
+    behind = [p for origin, p in found.items() if origin > 20]
+    assert [(p.origin, p.n, p.ret_std, p.quantiles) for p in behind] == [
+        (p.origin, p.n, p.ret_std, p.quantiles) for p in alone
+    ]
+
+
+def test_trades_that_are_missing_within_a_second_part_it():
+    second = [trade(5 + i / 8, 101.0 + i % 3, str(110 + i + 70 * (i > 3))) for i in range(8)]
+    outputs = run(an_engine(), records([*numbered(0, 5), *second, trade(6.5)]))
+    assert [p.n for p in outputs.predictions][-2:] == [10, 4]
+
+
+def test_ids_that_come_out_of_order_in_time_leave_nothing_out():
+    ordered = numbered(-30, 190)
+    shuffled = [ordered[i] for i in sorted(range(len(ordered)), key=lambda i: ((i + 4) // 5, -i))]
+    patient = run(an_engine(lateness=3), records(shuffled))
+    assert minutes(patient) == [0, 1, 2]
+    assert patient.counts["interruptions"] == 0
+    repeated = [one for i, each in enumerate(ordered) for one in (each, *ordered[max(0, i - 3) : i])]
+    assert minutes(run(an_engine(), records(repeated))) == [0, 1, 2]
+
+
+def test_what_was_missing_and_comes_too_late_was_missing():
+    ordered = numbered(-30, 190)
+    late = [*ordered[:200], *ordered[201:230], ordered[200], *ordered[230:]]
+    assert minutes(run(an_engine(), records(late))) == [0, 2]
+
+
+@pytest.mark.parametrize(
+    ("name", "others"),
+    [("seq:{}", {}), ("agg:{}", {}), ("{}#0", {"replayed": True}), ("{}", {"exchange": "coinbase", "replayed": True})],
+)
+def test_ids_that_do_not_count_trades_leave_nothing_out(name, others):
+    trades = [
+        msgspec.structs.replace(one, trade_id=name.format(7 * i), **others) for i, one in enumerate(steady(0, 190))
+    ]
+    exchange = others.get("exchange", "binance")
+    outputs = run(an_engine(exchange=exchange), {f"{exchange}-trades": records(trades)})
+    assert (minutes(outputs), outputs.counts["interruptions"]) == ([1, 2], 0)
+
+
+@pytest.mark.parametrize("number", ["0", "9" * 18, "9" * 19, "9" * 5000, "٣٣", "00000101"])
+def test_no_id_is_too_odd(number):
+    """A numbering that begins anew, or is spoilt, costs the minute that it is seen in."""
+    trades = numbered(-30, 250)
+    trades[220:220] = [msgspec.structs.replace(trades[219], trade_id=number)]
+    engine = an_engine()
+    first = run(engine, records(trades[:225]))
+    again = an_engine()
+    again.restore(engine.snapshot(), first.candles)
+    assert 3 in minutes(run(again, records(trades[225:], first=225)))
+
+
+def test_a_checkpoint_from_before_ids_were_looked_at_is_read():
+    trades = numbered(-30, 250)
+    engine, fresh = an_engine(), an_engine()
+    before = run(engine, records(trades[:200]))
+    state = msgspec.msgpack.decode(engine.snapshot())
+    for lane in state["lanes"].values():
+        del lane["expected"], lane["missing"]
+    fresh.restore(msgspec.msgpack.encode(state), before.candles)
+    after = run(fresh, records(trades[200:], first=200))
+    assert minutes(before) + minutes(after) == [0, 1, 2, 3]
+
+
 def test_another_tick_model_forecasts_from_the_next_second():
     engine = an_engine()
     trades = steady(0, 6)

@@ -73,14 +73,15 @@ def restored(engine: PartitionEngine, fresh: PartitionEngine, position: int, can
 
 
 def a_market(seed: int, seconds: float = 400.0) -> list[Trade]:
-    """Trades in bursts and pauses, some late, some twice, mildly out of order."""
+    """Trades in bursts and pauses, some late, some twice, some missing, mildly out of order."""
     rng = random.Random(seed)
-    when, price, found = rng.uniform(0, 59), 100.0, []
+    when, price, number, found = rng.uniform(0, 59), 100.0, 0, []
     while when < seconds:
         when += rng.choice([0.0, 0.01, 0.3, 1.5, 1.5, 4.0, 70.0 if rng.random() < 0.05 else 0.2])
         price *= 1.0 + rng.gauss(0, 1e-4)
         late = rng.choice([0.0, 0.0, 0.0, 0.4, 1.2, 5.0])
-        found.append(trade(when - late, price, str(len(found)), side=rng.choice(["buy", "sell", "unknown"])))
+        found.append(trade(when - late, price, str(number), side=rng.choice(["buy", "sell", "unknown"])))
+        number += 1 if rng.random() > 0.01 else rng.randint(2, 5)
         if rng.random() < 0.05:
             found.append(found[-rng.randint(1, min(len(found), 5))])
     return found

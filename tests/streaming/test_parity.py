@@ -3,6 +3,7 @@
 import shutil
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import msgspec
@@ -18,12 +19,14 @@ from bitpredict.settings import Settings
 from bitpredict.storage.contracts import CANDLES, STREAMED_TRADES
 from bitpredict.storage.lake import Lake
 from bitpredict.streaming.log import EventLog, Message, TopicSpec
+from bitpredict.streaming.look_back import Place
 from bitpredict.streaming.messages import Candle, Prediction, Trade, encode
 from bitpredict.streaming.parity import BEFORE_STORED, NO_MODEL, NOT_STREAMED, Parity
 from bitpredict.streaming.parity_inputs import check_day, newest_day
 from bitpredict.streaming.tick_store import TickModelStore
 from bitpredict.streaming.topics import PREDICTIONS
 from bitpredict.streaming.trade_table import merged, trades_table
+from bitpredict.streaming.window_trades import window_before
 from tests.support.live_models import in_force
 from tests.support.streams import CANDLES_TOPIC, EXCHANGE, START, TRADES, an_engine, as_candles, run, trade
 
@@ -63,7 +66,13 @@ class Day:
         now = int(datetime.now(UTC).timestamp() * 1000)
         self.log.append(topic, [Message(each.symbol, encode(each), now) for each in values])
 
-    def live(self, trades: list[Trade], candles: list[Candle] = (), recipe: str = "ridge") -> list[Prediction]:  # type: ignore[assignment]
+    def live(
+        self,
+        trades: list[Trade],
+        candles: list[Candle] = (),  # type: ignore[assignment]
+        recipe: str = "ridge",
+        lateness: float = 0.0,
+    ) -> list[Prediction]:
         """Append the messages, let the engine read them back, and append what it makes."""
 
         def history(symbol: str, start: datetime, end: datetime) -> pa.Table:
@@ -71,7 +80,9 @@ class Day:
 
         self.append(TRADES, trades)
         self.append(CANDLES_TOPIC, candles)
-        engine = an_engine(in_force(self.models.found, recipe), history, tick_window=self.settings.tick_window)
+        engine = an_engine(
+            in_force(self.models.found, recipe), history, tick_window=self.settings.tick_window, lateness=lateness
+        )
         (number,) = {n for n, end in self.log.topic(TRADES if trades else CANDLES_TOPIC).end.items() if end}
         engine.number = number
         made = run(engine, {topic: self.log.read(topic, number, 0, limit=10**6) for topic in (TRADES, CANDLES_TOPIC)})
@@ -130,6 +141,32 @@ def test_a_day_of_trades_is_what_batch_makes_of_it(day, models):
     by_horizon = {horizon: sum(p.horizon == horizon for p in made) for horizon in ("1m", "5m", "1h", "1d")}
     assert found.compared == {"bars": 9, **by_horizon}
     assert min(by_horizon.values()) > 500
+
+
+@pytest.mark.parametrize("lateness", [0.0, pytest.param(2.0, marks=pytest.mark.slow)])
+def test_missing_trades_are_missing_to_batch_too(day, models, lateness):
+    """Holes of one trade, of seconds and across minutes; some trades come out of order and fill what seemed missing."""
+    rng = np.random.default_rng(4)
+    trades = walk(models, 900)
+    gone = {*rng.integers(0, 1800, 12).tolist(), *range(700, 733), *range(1190, 1500)}
+    left = [one for one in trades if not (one.trade_id.isdecimal() and int(one.trade_id) in gone)]
+    for place in rng.integers(0, len(left) - 1, 60).tolist():
+        left[place : place + 2] = left[place : place + 2][::-1]
+    day.settings = day.settings.model_copy(update={"allowed_lateness_ms": int(lateness * 1000)})
+    made = day.live(left, lateness=lateness)
+    day.stream()
+    found = day.check()
+    assert (found.differences, found.first_difference, found.incomparable) == (0, None, {})
+    assert 0 < found.compared["bars"] < 14
+    assert found.compared.total() == len(made) + found.compared["bars"]
+    for p in made[::97]:
+        place = Place.parse(p.input)
+        assert place
+        window = window_before(day.log, place, SYMBOL, p.origin, day.settings.tick_window, timedelta(seconds=lateness))
+        assert (window.whole, window.window.statistics()) == (True, (p.ret_mean, p.ret_std, p.n))
+        assert len(window.trades) == p.n
+        assert window.trades[-1].trade.price == window.window.price
+    assert sum(later.n < earlier.n for earlier, later in pairwise(p for p in made if p.horizon == "1m")) > 10
 
 
 @pytest.mark.slow
