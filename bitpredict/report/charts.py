@@ -28,7 +28,7 @@ TRACK_CAPTION = (
 GAP_CAPTION = "Share of each UTC day's minutes that have a candle. Missing minutes stay missing."
 
 CANDLE_WIDTH = timedelta(hours=4)
-_HISTORY = {"5m": timedelta(hours=1), "1h": timedelta(hours=12), "1d": timedelta(days=7)}
+_HISTORY = {"1m": timedelta(minutes=30), "5m": timedelta(hours=1), "1h": timedelta(hours=12), "1d": timedelta(days=7)}
 _PRESENCE = (
     # from this share on, colour, name: quiet where nothing is wrong
     (1.0, "rgba(42,127,191,0.45)", "complete"),

@@ -16,7 +16,7 @@ from dashboard import queries
 from dashboard.frame import NO_DATA, draw, literal, page, table
 
 _HISTORY = 14 * DAY
-_TRACK = {"5m": DAY / 4, "1h": 3 * DAY, "1d": 14 * DAY}
+_TRACK = {"1m": DAY / 24, "5m": DAY / 4, "1h": 3 * DAY, "1d": 14 * DAY}
 
 
 def body(settings: Settings) -> None:
@@ -25,7 +25,8 @@ def body(settings: Settings) -> None:
         st.info(NO_DATA)
         return
     newest = in_order(newest)
-    symbols = list(newest["symbol"].unique())
+    there = set(newest["symbol"])
+    symbols = [*(symbol for symbol in settings.symbols if symbol in there), *sorted(there - set(settings.symbols))]
     if settings.calendar()[1] is None:
         age = (datetime.now(UTC) - newest["origin"].max()) // MINUTE
         st.caption(f"The newest forecast was made {minutes_text(age)} ago.")

@@ -1,6 +1,6 @@
 import re
 import shutil
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -75,6 +75,29 @@ def test_choosing_symbol_and_horizon_changes_cards_and_fan():
     assert "BTC price" in before
     assert "ETH price" in after
     assert test.get("plotly_chart")[0].proto.alt == "Recent price and forecast of ETHUSDT, 1d ahead"
+
+
+@pytest.mark.slow
+def test_the_live_lane_s_minute_ahead_of_a_symbol_without_stored_candles(filled, tmp_path, monkeypatch):
+    shutil.copytree(filled, tmp_path / "live")
+    monkeypatch.setenv("BITPREDICT_HOME", str(tmp_path / "live"))
+    made = stores.made_forecasts().query("symbol == 'BTCUSDT' and horizon == '5m' and variant == 'champion'")
+    ticks = made.assign(
+        symbol="BTCUSD",
+        horizon="1m",
+        target_time=made["origin"] + timedelta(minutes=1),
+        model="tick_baseline",
+        forecast_id=[f"{number:032d}" for number in range(len(made))],
+    )
+    engine = connect(Settings())
+    write_forecasts(engine, ticks)
+    engine.dispose()
+    test = run("forecasts")
+    assert test.segmented_control(key="symbol").options == ["BTCUSDT", "ETHUSDT", "BTCUSD"]
+    test.segmented_control(key="symbol").set_value("BTCUSD").run()
+    assert not test.exception
+    assert next(metric.label for metric in test.metric).startswith("Median in 1m, at ")
+    assert test.get("plotly_chart")[0].proto.alt == "Recent price and forecast of BTCUSD, 1m ahead"
 
 
 @pytest.mark.slow
