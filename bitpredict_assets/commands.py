@@ -26,7 +26,7 @@ def demo() -> None:
     os.environ["BITPREDICT_MARKET"] = "sample"
     settings = load_settings()
     invented = settings.invented_quotes and settings.invented_news  # otherwise the named sources would be asked
-    run_graph(settings, SAMPLE_START, SAMPLE_END - DAY, invented_world=invented)
+    run_graph(settings, SAMPLE_START, SAMPLE_END - DAY, invented_world=invented, serve=True)
     show_results(settings)
 
 

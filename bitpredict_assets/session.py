@@ -16,11 +16,14 @@ from bitpredict.settings import Settings
 from bitpredict_assets.instance import dagster_instance, prepare_dagster_home
 
 
-def run_graph(settings: Settings, first: date, last: date, *, invented_world: bool = False) -> None:
+def run_graph(
+    settings: Settings, first: date, last: date, *, invented_world: bool = False, serve: bool = False
+) -> None:
     """Run every job for the days `first` to `last`.
 
     Args:
         invented_world: before them those of what the sample has beside its candles: quotes of many coins, news.
+        serve: at last write the newest feature row of each symbol; it has to be of these days, or may be too old.
 
     Raises:
         BitPredictError: days outside the calendar, or a run failed.
@@ -32,11 +35,13 @@ def run_graph(settings: Settings, first: date, last: date, *, invented_world: bo
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")  # that it makes its tables is no news
     out.print(f"{', '.join(settings.symbols)}, {first} to {last}, market {settings.market}, into {settings.home}")
     from bitpredict_assets.dead_runs import end_dead_runs, living
-    from bitpredict_assets.graph import INVENTED_WORLD, run_stage, stages
+    from bitpredict_assets.graph import INVENTED_WORLD, Stage, run_stage, stages
 
     plan, log = stages(first, last), settings.home / "logs" / "libraries.log"
     if invented_world:
         plan = [*INVENTED_WORLD, *plan]
+    if serve:
+        plan.append(Stage("serving"))
     with dagster_instance(home) as instance, living(home) as tags, _interruption_told(), _native_noise_into(log):
         for run_id in end_dead_runs(instance):
             out.print(f"run {run_id} was killed before it ended; it is marked as failed now")

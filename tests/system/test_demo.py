@@ -16,8 +16,8 @@ from tests.system.conftest import Made, run_demo
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 DAYS = [f"{SAMPLE_START + timedelta(days=n)}" for n in range((SAMPLE_END - SAMPLE_START).days)]
-WITHOUT_DAYS = ("markets", "news")
-STAGES = (*WITHOUT_DAYS, "sentiment", "prices_and_features", "models", "forecasts_and_scores")
+WITHOUT_DAYS = ("markets", "news", "serving")
+STAGES = ("markets", "news", "sentiment", "prices_and_features", "models", "forecasts_and_scores", "serving")
 CPU_SECONDS = 240
 """What four minutes allow on one core of two."""
 
@@ -72,6 +72,12 @@ def test_every_invented_article_is_judged_as_of_when_it_was_seen(demo):
     assert {f"{hour:%Y-%m-%d}" for hour in hourly["hour"].to_pylist()} <= {*DAYS}
     assert hourly.num_rows > 100
     assert set(hourly["provenance"].to_pylist()) == {"simulated"}
+
+
+def test_the_newest_feature_row_of_each_symbol_is_served(demo):
+    rows = demo.home.database("ml_features_materialized")
+    assert len(rows) == 2
+    assert all(any(str(value).startswith(f"{DAYS[-1]} 23:55") for value in row) for row in rows)
 
 
 def test_every_asset_has_its_partitions_in_dagster(demo):
