@@ -2,6 +2,7 @@
 
 import base64
 import io
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +15,7 @@ from bitpredict.storage.schema import metadata as database
 
 OWNERS = ["team:bitpredict"]
 PREVIEW_ROWS = 5
+_MARKUP = re.compile(r"([\\`*_{}\[\]()#!|<>~$:&@])")
 
 
 def lake_columns(contract: Contract) -> dg.TableSchema:
@@ -118,4 +120,10 @@ def _cell(value: object) -> str:
         return f"{value:.6g}"
     if isinstance(value, pd.Timestamp):
         return value.strftime("%Y-%m-%d %H:%M")
-    return str(value).replace("|", "\\|")
+    return literal(value)
+
+
+def literal(text: object) -> str:
+    """`text` as markdown shows it unchanged in a table's cell: a headline neither loads a picture nor hides where its
+    link leads, and stays in its row."""
+    return _MARKUP.sub(r"\\\1", " ".join(str(text).split()))

@@ -12,6 +12,7 @@ from bitpredict.forecasting.store import ModelStore
 from bitpredict.market.horizons import HORIZONS, parse_horizon
 from bitpredict.storage.contracts import CANDLES
 from bitpredict.storage.evaluations import read_champions, read_evaluations
+from bitpredict_assets.describe import literal
 from tests.support.graph import run_job
 
 pytestmark = pytest.mark.slow
@@ -58,7 +59,7 @@ def test_the_champion_is_the_baseline_or_proven_better(trained):
         expected = proven.sort_values("qlike")["model"].iloc[0] if len(proven) else "seasonal_har"
         assert champion.model == expected, champion.reason
         assert champion.valid_from == MONTH
-        assert champion.reason in trained.ran.metadata("champions")["decisions"]
+        assert literal(champion.reason) in trained.ran.metadata("champions")["decisions"]
 
 
 def test_mlflow_has_every_version_and_knows_who_serves(trained):
