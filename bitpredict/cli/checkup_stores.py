@@ -22,7 +22,7 @@ from bitpredict.storage.database import REVISIONS, open_database, schema_state
 from bitpredict.storage.lake import Lake
 
 FILL = "run `bitpredict demo` or `bitpredict backfill --from DAY --to DAY`"
-EVERYWHERE = {"binance_candles", "candles", "price_features", "feature_table"}
+EVERYWHERE = ("binance_candles", "candles", "price_features", "feature_table")
 """Tables that a lake has whatever else is collected."""
 
 UPGRADE = "run `bitpredict db upgrade`"
@@ -61,18 +61,19 @@ def database(settings: Settings) -> Finding:
 def lake(settings: Settings) -> Iterator[Finding]:
     """Each table's version and days; the first table that cannot be read ends it, the others would wait as long."""
     tables = Lake.from_settings(settings)
-    there = 0
+    there = []
     for contract in LAKE_TABLES.values():
         check = f"lake {contract.table}"
         try:
             if (version := tables.version(contract)) is not None:
-                there += contract.table in EVERYWHERE
+                there.append(contract.table)
                 yield _lake_table(check, contract, tables, version)
         except BitPredictError as error:
             yield Finding(check, Status.FAIL, str(error))
             return
-    if there < len(EVERYWHERE):
-        yield Finding("lake", Status.WARN, f"{settings.lake} has {there} of {len(EVERYWHERE)} tables", FILL)
+    if lacking := [table for table in EVERYWHERE if table not in there]:
+        detail = f"{masked(settings.lake)} has {len(there)} of {len(LAKE_TABLES)} tables and lacks {', '.join(lacking)}"
+        yield Finding("lake", Status.WARN, f"{detail}; the others come with what is collected", FILL)
 
 
 def _lake_table(check: str, contract: Contract, tables: Lake, version: int) -> Finding:
@@ -95,6 +96,7 @@ def archive(settings: Settings) -> Finding:
         return Finding("archive", Status.OK, "not used: the market is simulated")
     if settings.archive.startswith(("http://", "https://")):
         return _answers("archive", settings.archive, "check BITPREDICT_ARCHIVE_URL and the network")
+    where = masked(settings.archive)
     lacking = [
         symbol for symbol in settings.symbols if not any(Path(settings.archive).glob(f"data/spot/*/klines/{symbol}"))
     ]
@@ -102,8 +104,8 @@ def archive(settings: Settings) -> Finding:
         remedy = (
             "set BITPREDICT_ARCHIVE_URL to a folder in the layout of data.binance.vision, or change BITPREDICT_SYMBOLS"
         )
-        return Finding("archive", Status.FAIL, f"{settings.archive} has no klines of {', '.join(lacking)}", remedy)
-    return Finding("archive", Status.OK, f"{settings.archive} has klines of {', '.join(settings.symbols)}")
+        return Finding("archive", Status.FAIL, f"{where} has no klines of {', '.join(lacking)}", remedy)
+    return Finding("archive", Status.OK, f"{where} has klines of {', '.join(settings.symbols)}")
 
 
 def mlflow_store(settings: Settings) -> Finding:

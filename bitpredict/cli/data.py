@@ -135,14 +135,12 @@ def _lake_table(name: str) -> "tuple[Lake, Contract]":
     from bitpredict.cli.stores import nothing_yet
     from bitpredict.errors import BitPredictError
     from bitpredict.settings import load_settings
-    from bitpredict.storage.contracts import STREAMED_TRADES
     from bitpredict.storage.lake import Lake
 
-    tables = {**LAKE_TABLES, STREAMED_TRADES.table: STREAMED_TRADES}
-    if name not in tables:
-        raise BitPredictError(f"{name!r} is no table of the lake; choose one of {', '.join(tables)}")
+    if name not in LAKE_TABLES:
+        raise BitPredictError(f"{name!r} is no table of the lake; choose one of {', '.join(LAKE_TABLES)}")
     settings = load_settings()
     lake = Lake.from_settings(settings)
-    if lake.version(tables[name]) is None:
+    if lake.version(LAKE_TABLES[name]) is None:
         raise nothing_yet(f"rows of {name}", settings)
-    return lake, tables[name]
+    return lake, LAKE_TABLES[name]

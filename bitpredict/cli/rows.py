@@ -28,7 +28,15 @@ from bitpredict.errors import BitPredictError, UnknownSymbolError
 from bitpredict.features.breadth import MARKET_BREADTH
 from bitpredict.features.catalog import FEATURE_TABLE, PRICE_FEATURES
 from bitpredict.market.time import DAY, utc
-from bitpredict.storage.contracts import BINANCE_CANDLES, CANDLES, HOURLY_SENTIMENT, TIMESTAMP, Contract
+from bitpredict.storage.contracts import (
+    BINANCE_CANDLES,
+    CANDLES,
+    CRYPTOCOMPARE_CANDLES,
+    HOURLY_SENTIMENT,
+    STREAMED_TRADES,
+    TIMESTAMP,
+    Contract,
+)
 from bitpredict.storage.database import reading
 from bitpredict.storage.frames import select
 from bitpredict.storage.lake import Lake
@@ -36,8 +44,13 @@ from bitpredict.storage.schema import UtcDateTime, crypto_assets, metadata
 
 LAKE_TABLES = {
     contract.table: contract
-    for contract in (BINANCE_CANDLES, CANDLES, PRICE_FEATURES, FEATURE_TABLE, MARKET_BREADTH, HOURLY_SENTIMENT)
+    for contract in (
+        *(BINANCE_CANDLES, CRYPTOCOMPARE_CANDLES, CANDLES, PRICE_FEATURES, FEATURE_TABLE, MARKET_BREADTH),
+        *(HOURLY_SENTIMENT, STREAMED_TRADES),
+    )
 }
+"""Every table that a lake can have."""
+
 DATABASE_TABLES = dict(metadata.tables)
 
 ROW_TIMES = {
@@ -87,7 +100,7 @@ def require_table(name: str) -> Contract | Table:
 
 
 def lake_rows(lake: Lake, contract: Contract, wanted: Selection) -> Iterator[pa.Table]:
-    """The wanted rows, a month at a time.
+    """The wanted rows, a month at a time; of trades a day.
 
     Raises:
         BitPredictError: rows are chosen by a symbol that they do not have.
@@ -95,8 +108,9 @@ def lake_rows(lake: Lake, contract: Contract, wanted: Selection) -> Iterator[pa.
     if wanted.symbols is not None and "symbol" not in contract.schema.names:
         raise BitPredictError(f"{contract.table} has no column symbol; leave out --symbols")
     days = [day for day in lake.days(contract) if (wanted.first or day) <= day <= (wanted.last or day)]
-    for _, month in groupby(days, key=lambda day: (day.year, day.month)):
-        first, *_, last = [*month] * 2
+    trades = contract is STREAMED_TRADES
+    for _, together in groupby(days, key=lambda day: (day.year, day.month, day.day if trades else 0)):
+        first, *_, last = [*together] * 2
         rows = lake.read(contract, utc(first), utc(last) + DAY, symbols=wanted.symbols)
         if rows.num_rows:
             yield rows

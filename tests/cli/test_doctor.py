@@ -8,10 +8,11 @@ import pyarrow as pa
 import pytest
 
 from bitpredict.cli import checkup
+from bitpredict.cli.rows import LAKE_TABLES
 from bitpredict.settings import Settings
 from bitpredict.sources.circuits import OPENS_AT, Circuits
 from bitpredict.storage.backups import make_backup
-from bitpredict.storage.contracts import HOURLY_SENTIMENT
+from bitpredict.storage.contracts import HOURLY_SENTIMENT, TIMESTAMP, Contract
 from bitpredict.storage.lake import Lake
 from tests.support.archive_server import Answer, serve
 
@@ -42,7 +43,27 @@ def test_filled_stores_are_described(run):
     assert found["lake candles"]["detail"] == (
         "version 0, 31 days from 2023-12-01 to 2023-12-31; 2,880 rows on the last"
     )
-    assert "1 of 4 tables" in found["lake"]["detail"]
+    lacking = "binance_candles, price_features, feature_table"
+    assert f"has 1 of 8 tables and lacks {lacking}; the others come" in found["lake"]["detail"]
+
+
+def filled_row(contract: Contract, at: datetime) -> pa.Table:
+    """A row of any table, with something in every column."""
+    made = {pa.string(): "x", pa.bool_(): False, TIMESTAMP: at}
+    arrays = [pa.array([made.get(column.type, 1)], column.type) for column in contract.schema]
+    return contract.conform(pa.table(arrays, schema=contract.schema))
+
+
+def test_the_doctor_and_the_versions_know_the_same_tables(run, settings):
+    listed = run("data", "versions", "nope").stderr.split("choose one of ")[1].strip().split(", ")
+    assert f"has 0 of {len(listed)} tables and lacks binance_candles, " in findings(run)["lake"]["detail"]
+    day = datetime(2023, 12, 1, tzinfo=UTC)
+    for table in listed:
+        rows = filled_row(LAKE_TABLES[table], day + 12 * HOUR)
+        Lake.from_settings(settings).replace(LAKE_TABLES[table], rows, day, day + 24 * HOUR)
+    found = findings(run)
+    assert {f"lake {table}" for table in listed} <= set(found)
+    assert "lake" not in found
 
 
 def test_a_table_without_symbols_is_described_too(run, settings):

@@ -14,7 +14,7 @@ from bitpredict.errors import StorageError
 from bitpredict.market.coins import Coin
 from bitpredict.settings import Settings
 from bitpredict.sources.coingecko_quotes import table
-from bitpredict.storage.contracts import CANDLES, HOURLY_SENTIMENT
+from bitpredict.storage.contracts import CANDLES, HOURLY_SENTIMENT, STREAMED_TRADES, TIMESTAMP
 from bitpredict.storage.database import connect, open_database, upgrade
 from bitpredict.storage.lake import Lake
 from bitpredict.storage.ledger import write_forecasts, write_outcomes
@@ -191,6 +191,20 @@ def test_hourly_sentiment_comes_out_and_has_no_symbols(run, tmp_path):
     assert refused.exit_code == 1
     assert "no column symbol" in refused.stderr
     assert not (tmp_path / "none.csv").exists()
+
+
+def test_trades_come_out_day_by_day(run, settings, tmp_path):
+    moments = [datetime(2023, 12, day, 12, tzinfo=UTC) for day in (1, 3)]
+    made = {pa.string(): ["BTCUSDT", "ETHUSDT"], pa.bool_(): [False] * 2, TIMESTAMP: moments}
+    arrays = [pa.array(made.get(column.type, [7, 8]), column.type) for column in STREAMED_TRADES.schema]
+    start, end = datetime(2023, 12, 1, tzinfo=UTC), datetime(2023, 12, 4, tzinfo=UTC)
+    trades = STREAMED_TRADES.conform(pa.table(arrays, schema=STREAMED_TRADES.schema))
+    Lake.from_settings(settings).replace(STREAMED_TRADES, trades, start, end)
+    result = run("export", "streamed_trades", "--to", tmp_path / "trades.parquet")
+    assert result.stdout.startswith("2 rows of streamed_trades written")
+    assert pq.read_table(tmp_path / "trades.parquet").to_pylist() == trades.to_pylist()
+    pieces = rows.lake_rows(Lake.from_settings(settings), STREAMED_TRADES, rows.Selection())
+    assert [piece.num_rows for piece in pieces] == [1, 1]
 
 
 @pytest.mark.usefixtures("quoted")
