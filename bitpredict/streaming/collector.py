@@ -19,6 +19,7 @@ from bitpredict.streaming.log import EventLog, Message
 from bitpredict.streaming.metrics import BUFFERED
 from bitpredict.streaming.missed import Missed
 from bitpredict.streaming.outlet import Outlet
+from bitpredict.streaming.places import Places
 from bitpredict.streaming.topics import trades_topic
 from bitpredict.streaming.websocket import WebsocketFeed
 
@@ -31,7 +32,7 @@ TOGETHER = 0.005
 """Seconds: one message alone is appended at once, those that follow it within this time together."""
 
 _ENDING = 3.5  # seconds after `stop` in which what waits may still be appended
-_LEDGER_EVERY = 1.0  # seconds
+_WRITE_EVERY = 1.0  # seconds: what is missed to the ledger, and where this collector stands
 
 
 class Feed(Protocol):
@@ -55,15 +56,16 @@ class Collector:
         feed: uses `buffer` through its outlet.
     """
 
-    def __init__(self, log: EventLog, feed: Feed, buffer: Buffer, missed: Missed) -> None:
+    def __init__(self, log: EventLog, feed: Feed, buffer: Buffer, missed: Missed, places: Places) -> None:
         self._log = log
         self._appender = Appender(log)
         self._feed = feed
         self._buffer = buffer
         self._missed = missed
+        self._places = places
 
     def run(self, stop: threading.Event) -> None:
-        """Collect until `stop`, from where the topic ends; then append what waits.
+        """Collect until `stop`, from where the topic ends, or where its last collector stood; then append what waits.
 
         Raises:
             BitPredictError: the feed's thread died.
@@ -72,6 +74,8 @@ class Collector:
         topic = trades_topic(outlet.exchange)
         if not self._appender.patiently(lambda: outlet.continuity.go_on(self._log, topic), stop):
             return
+        for symbol, place in self._places.read().items():
+            outlet.continuity.know(symbol, place.number, place.event_time)
         # What waits when the end is asked for gets a little time; the log may be away.
         give_up = threading.Event()
         feeding = threading.Thread(target=self._feed.run, args=(stop,), name="feed", daemon=True)
@@ -84,8 +88,9 @@ class Collector:
             items = self._buffer.take(BATCH, 0.1)
             self._append(items, give_up)
             BUFFERED.labels(outlet.exchange).set(len(self._buffer))
-            if time.monotonic() - written > _LEDGER_EVERY:
+            if time.monotonic() - written > _WRITE_EVERY:
                 self._missed.write()
+                self._places.write()
                 written = time.monotonic()
             if not feeding.is_alive() and not stop.is_set():
                 raise BitPredictError(f"the feed of {outlet.exchange} ended; what it said last is in the log")
@@ -95,6 +100,7 @@ class Collector:
                 give_up.wait(began + TOGETHER - time.monotonic())
         outlet.lost(self._buffer.take(len(self._buffer), 0.0))
         self._missed.write()
+        self._places.write()
 
     def ready(self) -> bool:
         return self._feed.ready and not self._appender.waiting
@@ -114,6 +120,8 @@ class Collector:
         for topic, messages in by_topic.items():
             if not self._appender.append(topic, messages, give_up):
                 self._feed.outlet.lost([Item(topic, message) for message in messages])
+            elif topic == trades_topic(self._feed.outlet.exchange):
+                self._places.appended(messages)
 
     def _end(self, stop: threading.Event, give_up: threading.Event) -> None:
         stop.wait()
@@ -132,7 +140,7 @@ def choose_collector(settings: Settings, log: EventLog) -> Collector:
     missed = Missed(settings)
 
     outlet = Outlet(_exchange(settings), buffer, settings.buffer_policy, missed)
-    return Collector(log, _feed(settings, outlet), buffer, missed)
+    return Collector(log, _feed(settings, outlet), buffer, missed, Places(settings.home, outlet.exchange))
 
 
 def _exchange(settings: Settings) -> str:

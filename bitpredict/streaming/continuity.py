@@ -88,6 +88,10 @@ class Continuity:
                     self.follow(trade)
         return True
 
+    def know(self, symbol: str, number: int, event_time: datetime) -> None:
+        """This was a symbol's newest trade once, unless a newer one is known."""
+        self._newest.setdefault(symbol, (number, event_time))
+
     def follow(self, trade: Trade) -> None:
         """From now on this is the symbol's newest trade.
 

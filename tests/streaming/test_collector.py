@@ -14,6 +14,7 @@ from websockets.sync.server import ServerConnection
 
 from bitpredict.breaker import Breaker
 from bitpredict.errors import BitPredictError, SettingsError
+from bitpredict.market.time import MINUTE, floor_minute
 from bitpredict.settings import Settings
 from bitpredict.sources.http import HttpClient
 from bitpredict.storage.database import connect
@@ -23,11 +24,13 @@ from bitpredict.streaming.binance_rest import BinanceTrades
 from bitpredict.streaming.buffer import Buffer, Policy
 from bitpredict.streaming.coinbase_feed import CoinbaseStream
 from bitpredict.streaming.collector import Collector, Feed, choose_collector
-from bitpredict.streaming.log import partition_of
+from bitpredict.streaming.log import Message, partition_of
 from bitpredict.streaming.messages import Rejected, Trade, decode_rejected, decode_trade
 from bitpredict.streaming.missed import Missed
 from bitpredict.streaming.outlet import Outlet
+from bitpredict.streaming.places import Places
 from bitpredict.streaming.websocket import SILENCE, WebsocketFeed
+from tests.support import streams
 from tests.support.exchange import Exchange, TradesApi, exchange, trade_frame, trades_api
 from tests.support.memory_log import MemoryLog
 
@@ -49,7 +52,8 @@ class Lane:
         self.log = log or MemoryLog(2, *self._topics)
         buffer, missed = Buffer(capacity, policy), Missed(settings)
         self.outlet = Outlet(exchange, buffer, policy, missed)
-        self.collector = Collector(self.log, make(self.outlet), buffer, missed)
+        self.places = Places(settings.home, exchange)
+        self.collector = Collector(self.log, make(self.outlet), buffer, missed, self.places)
 
     @property
     def trades(self) -> list[Trade]:
@@ -154,6 +158,64 @@ def test_what_was_missed_between_two_processes_is_fetched(settings: Settings) ->
             until(lambda: len(second.ids) == 105)
             assert second.ids == [*range(105)]
             assert (second.outlet.tally.gaps, second.outlet.tally.repaired) == (1, 1)
+
+
+def test_what_was_missed_in_an_outage_longer_than_the_topic_s_memory_is_fetched(settings: Settings) -> None:
+    def script(server: Exchange, connection: ServerConnection, number: int) -> None:
+        steadily(server, connection, range(100 * number, 100 * number + 5))
+
+    with exchange(script) as server, trades_api() as api:
+        with running(Lane(settings, binance(server, api))) as first:
+            until(lambda: first.places.read())  # while it runs: it may be killed
+            assert first.places.read()["BTCUSDT"].number == 4
+        with running(Lane(settings, binance(server, api))) as second:  # nothing is left in the topic
+            until(lambda: len(second.ids) == 100)
+            assert second.ids == [*range(5, 105)]
+            assert (second.outlet.tally.gaps, second.outlet.tally.repaired) == (1, 1)
+        assert second.places.read()["BTCUSDT"].number == 104
+
+
+def test_an_outage_that_nothing_repairs_is_in_the_gap_ledger_with_its_times(settings: Settings) -> None:
+    def script(server: Exchange, connection: ServerConnection, number: int) -> None:
+        steadily(server, connection, range(900_000 * number, 900_000 * number + 5))
+
+    with exchange(script) as server, trades_api() as api:
+        with running(Lane(settings, binance(server, api))) as first:
+            until(lambda: len(first.ids) == 5)
+        with running(Lane(settings, binance(server, api))) as second:
+            until(lambda: len(second.ids) == 5)
+        gap = read_gaps(connect(settings)).iloc[0]
+        assert (gap.symbol, gap.source, gap.status) == ("BTCUSDT", "binance-trades", "unrepairable")
+        assert gap.start == floor_minute(first.trades[-1].event_time)
+        assert gap.end == floor_minute(second.trades[0].event_time) + MINUTE
+        assert gap.end - gap.start > timedelta(hours=2)
+
+
+def test_a_symbol_that_trades_little_keeps_its_place_among_many_trades(settings: Settings) -> None:
+    def script(server: Exchange, connection: ServerConnection, number: int) -> None:
+        connection.send(trade_frame(9 * number, "XRPUSDT"))
+        server.stall(connection)
+
+    log = MemoryLog(1, "binance-trades", "binance-trades-rejected")
+    with exchange(script) as server, trades_api() as api:
+        with running(Lane(settings, binance(server, api), log=log)) as first:
+            until(lambda: first.ids == [0])
+        busy = [streams.trade(i / 1000, trade_id=str(i)) for i in range(10_001)]
+        log.append("binance-trades", [Message("BTCUSDT", each.value, each.timestamp) for each in streams.records(busy)])
+        with running(Lane(settings, binance(server, api), log=log)) as second:
+            until(lambda: len(second.ids) == 10_011)
+            assert second.ids[-9:] == [*range(1, 10)]
+
+
+@pytest.mark.slow
+def test_only_what_is_in_the_topic_is_a_place(settings: Settings) -> None:
+    with exchange(lambda s, c, _n: steadily(s, c, range(5))) as server, trades_api() as api:
+        lane = away_after_the_start(Lane(settings, binance(server, api)))
+        with running(lane):
+            until(lambda: lane.outlet.tally.received == 5)
+            lane.collector._places.write()
+    assert lane.outlet.tally.dropped == 5
+    assert lane.places.read() == {}
 
 
 def test_a_log_that_is_away_at_first_is_waited_for(settings: Settings) -> None:
