@@ -10,6 +10,7 @@ import pyarrow as pa
 from bitpredict.features.breadth import MARKET_BREADTH
 from bitpredict.features.catalog import FEATURE_TABLE, PRICE_FEATURES
 from bitpredict.market.time import DAY, utc
+from bitpredict.masking import masked
 from bitpredict.storage.contracts import (
     BINANCE_CANDLES,
     CANDLES,
@@ -45,7 +46,7 @@ class LakeIOManager(dg.ConfigurableIOManager):
         version = self.platform.lake.replace(contract, table, start, end)
         context.add_output_metadata(
             {
-                "table": dg.MetadataValue.path(f"{self.platform.settings.lake}/{contract.table}"),
+                "table": dg.MetadataValue.path(f"{masked(self.platform.settings.lake)}/{contract.table}"),
                 "table version": version,
             }
         )

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 import requests
 from sqlalchemy import column, inspect, make_url, select, table
@@ -43,11 +44,12 @@ def open_registry(uri: str) -> Registry:
     Raises:
         SettingsError: the URI is neither.
     """
-    if uri.startswith(("http://", "https://")):
-        return ServerRegistry(uri)
     try:
+        if uri.startswith(("http://", "https://")):
+            _ = urlsplit(uri).port  # what asks would show one that is none: the beginning of a password
+            return ServerRegistry(uri)
         make_url(uri)
-    except ArgumentError as error:
+    except (ArgumentError, ValueError) as error:
         raise SettingsError(f"BITPREDICT_MLFLOW_URI={uri!r} is neither a database nor a server's address") from error
     return DatabaseRegistry(uri)
 

@@ -106,15 +106,16 @@ class RedisStore:
             SettingsError: the address is malformed.
         """
         try:
+            parts = urlsplit(url)
+            where = f"Redis at {parts.hostname or ''}{f':{parts.port}' if parts.port else ''}{parts.path}"
+        except ValueError as error:  # it shows what stands for the port: of a password with a slash its beginning
+            raise _unusable("its port is no number, or a / of a password is not written %2F") from error
+        try:
             client = redis.Redis.from_url(
                 url, socket_connect_timeout=PATIENCE, socket_timeout=PATIENCE, retry=Retry(NoBackoff(), 0)
             )
-            parts = urlsplit(url)
-            where = f"Redis at {parts.hostname or ''}{f':{parts.port}' if parts.port else ''}{parts.path}"
         except ValueError as error:
-            raise SettingsError(
-                f"BITPREDICT_REDIS_URL is not usable ({error}); write for example redis://:password@host:6379/0"
-            ) from error
+            raise _unusable(str(error)) from error
         return cls(client, where, database)
 
     @property
@@ -258,3 +259,7 @@ class RedisStore:
     def _name(self, space: Namespace, name: str) -> str:
         """The braces put all names of a namespace on one node of a cluster."""
         return f"bitpredict:{{{self._of}:{space.name}}}:{name}"
+
+
+def _unusable(why: str) -> SettingsError:
+    return SettingsError(f"BITPREDICT_REDIS_URL is not usable ({why}); write for example redis://:password@host:6379/0")

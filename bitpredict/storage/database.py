@@ -92,6 +92,8 @@ def open_engine(address: str, variable: str, busy_seconds: float, pool: Pool = S
     """
     try:
         url = make_url(address)
+        if "@" in (url.host or ""):  # the driver would show it: the rest of a password
+            raise SettingsError(f"{variable} is not usable: an @ in a password is written %40")
         if url.drivername == "sqlite":
             return open_sqlite(url, busy_seconds)
         if url.drivername in ("postgresql", "postgres", "postgresql+psycopg2"):

@@ -11,6 +11,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from bitpredict.breaker import Breaker
 from bitpredict.errors import MessageError
+from bitpredict.masking import masked
 from bitpredict.streaming.frames import LARGEST_FRAME, reason_of
 from bitpredict.streaming.messages import Candle, Trade
 from bitpredict.streaming.outlet import Outlet
@@ -115,7 +116,7 @@ class WebsocketFeed:
             self.outlet.reject(bytes(body), MessageError(f"refused: HTTP status {error.response.status_code}"))
             return "refused"
         except (WebSocketException, OSError, EOFError) as error:
-            _log.warning("no connection", exchange=self.outlet.exchange, error=str(error)[:200])
+            _log.warning("no connection", exchange=self.outlet.exchange, error=masked(str(error))[:200])
             return "no connection"
         return "ended"
 

@@ -7,6 +7,7 @@ import pandas as pd
 import pyarrow as pa
 
 from bitpredict.market.coins import read_coins
+from bitpredict.masking import masked
 from bitpredict.storage.market_table import OBSERVED, newest_quotes, read_coins_seen, write_history, write_quotes
 from bitpredict_assets.describe import OWNERS, count_rows_by_day, database_columns, preview, show
 from bitpredict_assets.freshness import quotes_late
@@ -70,7 +71,7 @@ def coin_markets(context: dg.AssetExecutionContext, config: RawDays, platform: P
             "first": dg.TimestampMetadataValue(quotes["observed_at"].min().timestamp()),
             "last": dg.TimestampMetadataValue(quotes["observed_at"].max().timestamp()),
             "received": dg.TimestampMetadataValue(found.received_at.timestamp()),
-            "source": f"{origin['source']}, {QUOTES_FILE if settings.invented_quotes else settings.coingecko}",
+            "source": f"{origin['source']}, {QUOTES_FILE if settings.invented_quotes else masked(settings.coingecko)}",
             "preview": preview(newest[_SHOWN]),
         }
     )

@@ -8,6 +8,7 @@ import pandas as pd
 
 from bitpredict.errors import ModelError
 from bitpredict.features.catalog import FEATURE_SET_VERSION
+from bitpredict.masking import masked
 from bitpredict.storage.evaluations import read_champions, read_evaluations, write_champions, write_evaluations
 from bitpredict_assets.describe import OWNERS, database_columns, preview
 from bitpredict_assets.partitions import history_before_the_month, monthly
@@ -71,7 +72,7 @@ def trained_models(context: dg.AssetExecutionContext, platform: Platform) -> Ite
             "not trained": list(trained.untrained),
             "origins dropped": dict(trained.dropped),
             "folder": dg.MetadataValue.path(str(platform.models.root)),
-            "MLflow": platform.settings.mlflow,
+            "MLflow": masked(platform.settings.mlflow),
         },
     )
     yield dg.MaterializeResult(

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
+from bitpredict.masking import masked
 from bitpredict.storage.backups import backup_store, make_backup, prune_backups
 from bitpredict.storage.raw import oldest_kept
 from bitpredict_assets.describe import OWNERS
@@ -45,7 +46,7 @@ def database_backup(context: dg.AssetExecutionContext, platform: Platform) -> No
     deleted = prune_backups(backup_store(platform.settings), platform.settings.backups_kept)
     context.add_output_metadata(
         {
-            "backup": dg.MetadataValue.path(f"{platform.settings.backup_url.rstrip('/')}/{made.name}"),
+            "backup": dg.MetadataValue.path(f"{masked(platform.settings.backup_url).rstrip('/')}/{made.name}"),
             "bytes": made.size,
             "files": len(made.files),
             "database": f"{made.database}, schema {made.schema}",

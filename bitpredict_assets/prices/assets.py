@@ -9,6 +9,7 @@ import pyarrow as pa
 from bitpredict.market.candles import canonical
 from bitpredict.market.recollected import recollected
 from bitpredict.market.second_source import copied_from
+from bitpredict.masking import masked
 from bitpredict.storage.contracts import BINANCE_CANDLES, CANDLES, CRYPTOCOMPARE_CANDLES
 from bitpredict.storage.gap_ledger import read_gaps, reconcile
 from bitpredict_assets.describe import (
@@ -112,7 +113,7 @@ def cryptocompare_candles(context: dg.AssetExecutionContext, platform: Platform)
     context.add_output_metadata(
         {
             **summary(table, CRYPTOCOMPARE_CANDLES),
-            "source": f"{SOURCE}, {platform.settings.cryptocompare}",
+            "source": f"{SOURCE}, {masked(platform.settings.cryptocompare)}",
             "rejected minutes": dict(asked.rejected),
             "days not answered": [f"{symbol} {day}: {why}" for (symbol, day), why in asked.unanswered.items()],
         }

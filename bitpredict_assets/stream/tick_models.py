@@ -7,6 +7,7 @@ import dagster as dg
 import pandas as pd
 
 from bitpredict.market.time import DAY, utc
+from bitpredict.masking import masked
 from bitpredict.storage.contracts import STREAMED_TRADES
 from bitpredict.streaming.tick_models import TICK_INPUTS
 from bitpredict.streaming.topics import live_exchanges
@@ -102,7 +103,7 @@ def trained_tick_models(context: dg.AssetExecutionContext, platform: Platform) -
             "streamed_trades version": version,
             "serving": {row["symbol"]: row["serves"] for row in rows},
             "folder": dg.MetadataValue.path(str(store.root)),
-            "MLflow": platform.settings.mlflow,
+            "MLflow": masked(platform.settings.mlflow),
         }
     )
 

@@ -115,11 +115,13 @@ def test_missing_coins_are_reported_with_their_reason_and_fail_the_check(coingec
     assert len(read_quotes(engine, "bitcoin", START, END)) == 1
 
 
-def test_a_quote_of_another_day_is_none_of_this_run(coingecko, engine):
+def test_a_quote_of_another_day_is_none_of_this_run(coingecko, engine, monkeypatch):
     now = datetime.now(UTC)
+    monkeypatch.setenv("BITPREDICT_COINGECKO_URL", coingecko.url.replace("://", "://u:hush@"))
     coingecko.scripts[ROUTE] = [answer(now, cosmos={"last_updated": "2020-03-12T10:00:00Z"})]
     ran = run_job("markets")
     assert ran.metadata("coin_markets")["missing coins"] == {"cosmos": "stale: last updated 2020-03-12 10:00:00 UTC"}
+    assert ran.metadata("coin_markets")["source"] == f"coingecko, {coingecko.url}".replace("://", "://***@")
     assert not ran.check("every_coin_told").passed
     assert read_quotes(engine, "cosmos", START, END).empty
 

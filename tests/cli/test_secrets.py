@@ -8,10 +8,12 @@ import pytest
 from prometheus_client import REGISTRY, generate_latest
 from structlog.testing import capture_logs
 
-from bitpredict.errors import SettingsError
-from bitpredict.settings import load_settings
+from bitpredict.errors import ModelError, SettingsError
+from bitpredict.forecasting.registry import open_registry
+from bitpredict.settings import Settings, load_settings
 from bitpredict.sources.circuits import OPENS_AT, host_states
 from bitpredict.sources.coingecko import CoinGecko
+from bitpredict.streaming.open_log import open_event_log
 from tests.support.archive_server import Answer, serve
 from tests.support.ports import free_ports
 
@@ -37,6 +39,7 @@ def with_login(url: str) -> str:
 
 def test_the_password_of_a_source_that_is_away(run, monkeypatch, settings):
     settings.home.mkdir()
+    monkeypatch.setenv("BITPREDICT_COINGECKO_PLAN", "pro")  # its pace is quicker
     monkeypatch.setenv("BITPREDICT_COINGECKO_URL", with_login(f"http://127.0.0.1:{free_ports(1)[0]}"))
     told = run("sources", "test", "coingecko")
     assert told.exit_code == 1
@@ -133,3 +136,50 @@ def test_settings_as_json_show_no_secret(run, monkeypatch):
     rows = {row["check"]: row["detail"] for row in json.loads(run("doctor", "--json").stdout)}
     assert rows["BITPREDICT_COINGECKO_KEY"] == "******** (environment)"
     assert rows["BITPREDICT_HUB_URL"] == "https://h/?token=*** (environment)"
+
+
+STORES = {
+    "DATABASE_URL": "postgresql://",
+    "REDIS_URL": "redis://",
+    "MLFLOW_URI": "http://",
+    "BACKUP_URL": "ftp://",
+    "EVENT_LOG_URL": "kafka://",
+    "ARCHIVE_URL": "http://",
+    "BINANCE_URL": "http://",
+    "CRYPTOCOMPARE_URL": "http://",
+}
+OTHERS = {
+    "DATABASE_URL": "mysql://",
+    "REDIS_URL": "http://",
+    "MLFLOW_URI": "postgresql://",
+    "EVENT_LOG_URL": "mysql://",
+}
+
+
+@pytest.mark.parametrize("schemes", [STORES, STORES | OTHERS, STORES | {"DATABASE_URL": "oracle://"}])
+@pytest.mark.parametrize("credentials", [f"u:{SECRET}", f"u:a@{SECRET}", f"u:{SECRET}/x"])
+def test_the_passwords_of_stores(run, monkeypatch, settings, schemes, credentials):
+    settings.home.mkdir()
+    monkeypatch.setenv("BITPREDICT_MARKET", "binance")
+    for variable, scheme in schemes.items():
+        monkeypatch.setenv(f"BITPREDICT_{variable}", f"{scheme}{credentials}@127.0.0.1:1/x")
+    asked = [("doctor", "--json"), ("db", "status"), ("cache", "stats"), ("restore", "latest"), ("topics",)]
+    asked += [("sources", "list"), ("sources", "test", "candles"), ("sources", "test", "cryptocompare")]
+    answers = [run(*command) for command in asked]
+    assert [answer.exit_code for answer in answers][-2:] == [1, 1]
+    assert all(re.search(r"127\.0\.0\.1|not usable|not supported", answer.output) for answer in answers[:2])
+    assert_untold("".join(answer.output for answer in answers), settings.home)
+
+
+@pytest.mark.parametrize("address", [f"kafka://u:{SECRET}@h:1", f"kafka:/u:{SECRET}@h", f"u:{SECRET}@h:9092"])
+def test_the_password_of_a_malformed_event_log(address):
+    with pytest.raises(SettingsError, match="BITPREDICT_EVENT_LOG_URL") as error:
+        open_event_log(Settings(event_log_url=address))
+    assert SECRET not in str(error.value)
+
+
+@pytest.mark.parametrize("uri", [f"http://u:{SECRET}@127.0.0.1:1", f"http://u:{SECRET}/x@127.0.0.1:1", f"u:{SECRET}@h"])
+def test_the_password_of_mlflow(uri):
+    with pytest.raises((SettingsError, ModelError)) as error:
+        open_registry(uri).champions()
+    assert SECRET not in str(error.value)
