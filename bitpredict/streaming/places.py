@@ -36,10 +36,14 @@ class Places:
         self._failed = False
 
     def read(self) -> Mapping[str, Place]:
-        """What is known; nothing where there is no such file, or one that somebody spoiled."""
+        """What is known; nothing where there is no such file, or none that can be read, which is told."""
         try:
             places = _PLACES.decode(self._file.read_bytes())
-        except (OSError, msgspec.DecodeError):
+        except FileNotFoundError:
+            return {}
+        except (OSError, msgspec.DecodeError) as error:
+            if not self._failed:
+                _log.warning("where the collector stood cannot be read", file=str(self._file), problem=str(error))
             return {}
         return {symbol: place for symbol, place in places.items() if place.event_time.tzinfo is not None}
 
