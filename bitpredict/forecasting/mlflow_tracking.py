@@ -5,6 +5,7 @@ directly: the fluent interface keeps an active run a process and costs three tim
 """
 
 import logging
+import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 import pandas as pd
 import pyarrow as pa
@@ -83,7 +85,7 @@ class Tracking:
         logging.getLogger("mlflow").setLevel(logging.WARNING)  # it tells of every table and model that it makes
         if self._uri.startswith("sqlite:///"):
             Path(self._uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
-        return MlflowClient(self._uri)
+        return MlflowClient(_without_login(self._uri))
 
     def log(self, model: TrainedModel) -> str:
         """Register a version with its parameters, metrics, signature, input example and files.
@@ -251,3 +253,14 @@ def _signature(instants: Sequence[str], numbers: Sequence[str]) -> "ModelSignatu
 
     inputs = Schema([*(ColSpec("datetime", name) for name in instants), *(ColSpec("double", name) for name in numbers)])
     return ModelSignature(inputs, Schema([ColSpec("double", name) for name in FORECAST_COLUMNS]))
+
+
+def _without_login(uri: str) -> str:
+    """A server's address without user and password, which are handed on by the environment: MLflow's errors show the
+    address that they are about."""
+    parts = urlsplit(uri)
+    if parts.scheme not in ("http", "https") or not parts.password:
+        return uri
+    os.environ["MLFLOW_TRACKING_USERNAME"] = unquote(parts.username or "")
+    os.environ["MLFLOW_TRACKING_PASSWORD"] = unquote(parts.password)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))

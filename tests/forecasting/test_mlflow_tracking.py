@@ -9,6 +9,8 @@ from bitpredict.forecasting.model import FORECAST_COLUMNS
 from bitpredict.forecasting.store import ModelStore
 from bitpredict.market.horizons import parse_horizon
 from bitpredict.settings import Settings
+from tests.support.archive_server import Answer, serve
+from tests.support.ports import free_ports
 
 pytestmark = pytest.mark.slow
 
@@ -42,6 +44,24 @@ def test_a_version_is_logged_with_all_that_names_it(tracking, ridge_model):
     assert files >= {"model/MLmodel", "model/input_example.json"}
     experiment = tracking.client.get_experiment(run.info.experiment_id)
     assert experiment.name == NAME
+
+
+def test_a_servers_password_is_sent_and_in_no_error(tmp_path, monkeypatch):
+    from mlflow.exceptions import MlflowException
+
+    for name in ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"):
+        monkeypatch.setenv(name, "")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with serve() as server:
+        uri = server.url.replace("://", "://me:hu%2Fsh@")
+        server.routes["/api/2.0/mlflow/experiments/get-by-name"] = lambda _query: Answer(403, body=b"no")
+        with pytest.raises(MlflowException) as refused:
+            Tracking(uri, tmp_path, ModelStore(tmp_path)).client.get_experiment_by_name("any")
+    nobody = f"http://me:hu%2Fsh@127.0.0.1:{free_ports(1)[0]}"
+    with pytest.raises(MlflowException, match="failed with exception") as away:
+        Tracking(nobody, tmp_path, ModelStore(tmp_path)).client.get_experiment_by_name("any")
+    assert server.asked[0].headers["Authorization"] == "Basic bWU6aHUvc2g="
+    assert "sh@" not in f"{refused.value}{away.value}"
 
 
 def test_logging_again_changes_nothing(tracking, trained):
