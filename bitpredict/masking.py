@@ -37,4 +37,6 @@ def _without_login(found: re.Match[str]) -> str:
 
 
 def _without_value(found: re.Match[str]) -> str:
-    return f"{found[1]}={_HIDDEN}" if is_secret(found[1]) else found[0]
+    name, value = found.groups()
+    rest = value[len(value.rstrip(":;,.)")) :]  # of the sentence
+    return f"{name}={_HIDDEN}{rest}" if is_secret(name) else found[0]

@@ -22,6 +22,7 @@ SECRET = "sEcReT9"  # noqa: S105 - of nobody
         pytest.param("x https://h/f?a=1&api_key=s y", "x https://h/f?a=1&api_key=*** y", id="a key of the query"),
         pytest.param("url: /f?token=s%2F (Caused", "url: /f?token=*** (Caused", id="a query in words"),
         pytest.param("/f?Access%2DToken=s#part", "/f?Access%2DToken=***#part", id="an escaped name"),
+        pytest.param("https://h/f?token=s: refused (403)", "https://h/f?token=***: refused (403)", id="in a sentence"),
         pytest.param("http://host:9000/x", "http://host:9000/x", id="a port is no password"),
         pytest.param("https://medium.com/@author/feed", "https://medium.com/@author/feed", id="a path with @"),
         pytest.param("https://h/a: 'ask us@h'", "https://h/a: 'ask us@h'", id="an address of mail"),

@@ -12,6 +12,9 @@ from bitpredict.report.world import with_last_day
 from bitpredict.settings import Settings
 from bitpredict.sources.circuits import Circuits
 from bitpredict.storage.cache import open_cache
+from bitpredict.storage.database import connect
+from bitpredict.storage.news_table import write_news
+from bitpredict.storage.schema import crypto_news, news_feeds
 from dashboard import world_queries
 from tests.support import world
 from tests.support.pages import metrics, plainly_said, run
@@ -159,8 +162,19 @@ def test_hosts_that_are_left_alone_are_told_without_their_passwords(settings):
     test = run("data_health")
     (hosts,) = (each.value.set_index("host") for each in test.dataframe if "host" in each.value)
     assert hosts["circuit"].to_dict() == {"api.example": "open", "other.example": "closed"}
-    assert hosts.loc["api.example", "problem"] == "https://me:***@api.example <b>500</b>"
+    assert hosts.loc["api.example", "problem"] == "https://***@api.example <b>500</b>"
     assert "2 hosts, 1 of them left alone" in said(test)
+
+
+def test_a_feeds_address_and_problem_as_an_older_version_stored_them_are_shown_masked(settings):
+    engine, now = connect(settings), datetime.now(UTC)
+    address = "https://me:hush@e.com/rss?token=hush"
+    row = {"source": "a", "address": address, "etag": "", "last_modified": "", "asked_at": now, "answered_at": None}
+    row |= {"articles": 0, "rejected": 0, "failures": 1, "resting_until": None, "problem": f"{address}: no"}
+    columns = [column.name for column in news_feeds.columns]
+    write_news(engine, pd.DataFrame(columns=crypto_news.columns.keys()), pd.DataFrame([row], columns=columns))
+    (shown,) = world_queries.feeds(settings)[["address", "problem"]].to_dict("records")
+    assert shown == {"address": "https://***@e.com/rss?token=***", "problem": "https://***@e.com/rss?token=***: no"}
 
 
 @pytest.mark.slow
