@@ -16,7 +16,7 @@ from bitpredict.observability import SOURCE_ERRORS, SOURCE_REQUESTS, SOURCE_RETR
 from bitpredict.sources.circuits import Circuits
 from bitpredict.sources.connections import Deadline, WatchedAdapter
 from bitpredict.sources.pacing import Pace, asked_to_wait
-from bitpredict.sources.places import host_of, login_of, told, without_login
+from bitpredict.sources.places import host_of, is_trusted, login_of, told, without_login
 from bitpredict.storage.raw import Keep
 
 USER_AGENT = "bitpredict (self-hosted forecasting)"
@@ -202,7 +202,7 @@ class HttpClient:
         for _ in range(self._redirects + 1):
             self._pace.wait(host_of(place))
             SOURCE_REQUESTS.labels(self._source).inc()
-            home = host_of(place) == host_of(url)  # keys and passwords are for nobody else
+            home = is_trusted(place, url)  # keys and passwords are for nobody else
             response = self._session.request(
                 method,
                 without_login(place),  # what fails with it shows it

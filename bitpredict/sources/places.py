@@ -25,6 +25,16 @@ def host_of(url: str) -> str:
     return parts.netloc.rpartition("@")[2]
 
 
+def is_trusted(place: str, url: str) -> bool:
+    """Whether what is meant for `url` may be told to `place`, to which it led: the same host, and no less encrypted.
+
+    Raises:
+        SourceUnavailableError: one of them is no address.
+    """
+    encrypted = urlsplit(url).scheme == urlsplit(place).scheme or urlsplit(place).scheme == "https"
+    return host_of(place) == host_of(url) and encrypted
+
+
 def login_of(url: str) -> HTTPBasicAuth | None:
     """The user and password in an address, if there are."""
     parts = urlsplit(url)
