@@ -54,10 +54,10 @@ def _second_address(settings: Settings) -> str:
 
 def _ask_the_second_source(settings: Settings) -> Finding:
     from bitpredict.market.time import MINUTES_A_DAY
-    from bitpredict.sources.cryptocompare import SOURCE, CryptoCompare
+    from bitpredict.sources.cryptocompare import SETTLED, SOURCE, CryptoCompare
 
-    # Yesterday, whatever the market's calendar is: older days are not kept for everybody.
-    day, symbol = (datetime.now(UTC) - timedelta(days=1)).date(), settings.symbols[0]
+    # The last whole day, whatever the market's calendar is: older days are not kept for everybody.
+    day, symbol = (datetime.now(UTC) - SETTLED - timedelta(days=1)).date(), settings.symbols[0]
     batch = CryptoCompare.from_settings(settings).day(symbol, day)
     minutes = batch.candles.num_rows
     rejected = f", rejected {dict(batch.rejected)}" if batch.rejected else ""

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import time_machine
 
 from bitpredict.market.coins import read_coins
 from bitpredict.sources.circuits import Circuits
@@ -113,6 +114,14 @@ def test_a_question_to_the_second_source_says_what_it_has_of_yesterday(run, tmp_
     assert result.exit_code == code
     assert re.match(f"cryptocompare: {says}", result.stdout)
     assert not (tmp_path / "home").exists()
+
+
+def test_just_after_midnight_the_last_whole_day_is_asked_for(run, monkeypatch):
+    with serve() as server, time_machine.travel(datetime(2026, 3, 2, 0, 1, tzinfo=UTC)):
+        monkeypatch.setenv("BITPREDICT_CRYPTOCOMPARE_URL", server.url)
+        server.routes[MINUTES] = market()
+        result = run("sources", "test", "cryptocompare")
+    assert result.stdout == "cryptocompare: ok, 1440 of 1440 minutes of BTCUSDT on 2026-02-28\n"
 
 
 def test_a_second_source_that_is_not_set_is_one_line(run):
