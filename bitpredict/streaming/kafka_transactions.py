@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -20,7 +20,6 @@ from kafka.errors import (
 from kafka.structs import ConsumerGroupMetadata, OffsetAndMetadata, TopicPartition
 
 from bitpredict.errors import FencedError
-from bitpredict.streaming import kafka_short_transactions
 from bitpredict.streaming.kafka_clients import PATIENCE_SECONDS, KafkaClients, abandon, place, store
 from bitpredict.streaming.log import Checkpoint, Message, Partition
 
@@ -51,24 +50,20 @@ class Transactions:
     """One member's transactions.
 
     Args:
-        admin: gives the admin client.
         name: the member's; it is the transactional id.
         states: topic of the group's states.
     """
 
-    def __init__(self, clients: KafkaClients, admin: Callable[[], KafkaAdminClient], name: str, states: str) -> None:
-        self._clients, self._admin, self._name, self._states = clients, admin, name, states
+    def __init__(self, clients: KafkaClients, name: str, states: str) -> None:
+        self._clients, self._name, self._states = clients, name, states
         self._producer: KafkaProducer | None = None
         self.unsettled = False
 
     def prepare(self) -> KafkaProducer:
         """Be ready to store; what was left undone by a failure before is undone."""
         if self._producer is None:
-            short = kafka_short_transactions.supported(self._admin())
             producer = self._clients.producer(self._name)
             try:
-                if short:
-                    kafka_short_transactions.shorten(producer)
                 producer.init_transactions()
             except KafkaError:
                 abandon(producer)
