@@ -77,7 +77,7 @@ def test_no_origins_have_no_targets():
     assert targets(made(range(5)), "BTCUSDT", np.empty(0, "datetime64[us]"), FIVE).empty
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 2**32 - 1), st.sampled_from([h for h in HORIZONS if h.minutes < 100]), st.floats(0.0, 0.05))
 def test_equal_to_a_loop_over_minutes_whatever_is_missing_or_halted(seed, horizon, share):
     random = np.random.default_rng(seed)

@@ -82,7 +82,7 @@ SPAN = 16
 LOOKS = st.lists(st.lists(st.sampled_from(["observed", "missing", "copied"]), min_size=SPAN, max_size=SPAN), max_size=4)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=25)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25)
 @given(LOOKS)
 def test_the_ledger_says_of_each_minute_what_it_was_last(engine, looks):
     """Whatever was seen before: of a minute that was ever missed or copied there is a row, with its last state."""

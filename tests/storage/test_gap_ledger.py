@@ -199,7 +199,7 @@ SPAN = 24
 looks = st.tuples(
     st.integers(0, SPAN), st.integers(0, SPAN), st.sets(st.integers(0, SPAN - 1)), st.sampled_from([None, "coinbase"])
 )
-on_any_engine = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=40)
+on_any_engine = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
 
 
 def forget(engine: Engine) -> None:

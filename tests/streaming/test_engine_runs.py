@@ -93,7 +93,7 @@ def outputs_of(outputs: Outputs) -> tuple:
 
 @pytest.mark.slow
 @given(st.integers(0, 10**6), st.lists(st.integers(0, 400), max_size=12), st.sampled_from([0.0, 0.5, 3.0]))
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 def test_cutting_and_restarting_anywhere_changes_nothing(seed, cuts, lateness):
     """Each cut is a poll's end and a kill: the next part is read by an engine restored from the checkpoint. Built
     candles come back through the candles' topic whenever they like."""
@@ -115,7 +115,7 @@ def test_cutting_and_restarting_anywhere_changes_nothing(seed, cuts, lateness):
 
 @pytest.mark.slow
 @given(st.integers(0, 10**6), st.integers(0, 10**6))
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 def test_symbols_of_a_partition_do_not_touch_each_other(first, second):
     one = a_market(first, 200)
     other = [msgspec.structs.replace(t, symbol="ETHUSDT") for t in a_market(second, 200)]

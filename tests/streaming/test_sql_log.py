@@ -40,7 +40,7 @@ moves = st.lists(st.one_of(appends, st.integers(1, 4), st.just("remake")), max_s
 
 
 @pytest.mark.slow
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(moves, st.randoms())
 def test_it_is_a_list_of_messages_for_each_partition(tmp_path_factory, moves, random):
     """Whatever is appended, grown and remade: the same as plain lists, by offsets from 0 without a hole."""
