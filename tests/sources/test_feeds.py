@@ -177,7 +177,7 @@ def test_entities_of_other_files_or_entities_are_refused(declarations, encoding)
     started = time.process_time()
     with pytest.raises(BadSourceDataError, match="declares entities of other files or entities"):
         read(document.encode(encoding).replace(b"<!ENTITY", b"+ADw-!ENTITY" if encoding == "utf-7" else b"<!ENTITY"))
-    assert time.process_time() - started < 0.5
+    assert time.process_time() - started < 5
 
 
 def test_plain_entities_and_document_types_are_read():
@@ -259,7 +259,7 @@ def test_ten_times_as_much_nonsense_takes_about_ten_times_as_long(piece):
         return time.process_time() - started
 
     seconds(1_000)
-    assert seconds(60_000) < 30 * seconds(6_000) + 0.3
+    assert seconds(60_000) < 30 * seconds(6_000) + 1.0
 
 
 def test_a_headline_of_a_hundred_kilobytes_is_cut():

@@ -218,7 +218,7 @@ def test_the_body_of_a_redirect_is_not_read(client, server):
     server.scripts["/old"] = [Answer(302, body=b"x" * 100, headers={"Location": FILE}, drip=0.1)]
     started = time.monotonic()
     assert client().get(f"{server.url}/old").body == BODY
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 8
 
 
 def test_a_key_is_not_told_to_other_hosts(url, client, server):

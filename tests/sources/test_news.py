@@ -167,7 +167,7 @@ def test_one_bad_feed_never_holds_the_others(collect, server, engine):
     server.files["/good"] = rss(item(1))
     started = time.monotonic()
     collected = collect(*BAD, "good")
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 20
     assert outcomes(collected) == dict.fromkeys(BAD, FAILED) | {"good": NEW}
     assert collected.inserted == 1
     states = read_feeds(engine).set_index("source")

@@ -206,7 +206,7 @@ def test_a_short_pause_is_waited_for(x, server, search, engine):
     server.scripts[ROUTE] = [Answer(429, b"{}", _reset(1))]
     started = time.monotonic()
     assert collect_posts(engine, search, [QUERY], 1_000, NOW).searched[0].outcome == READ
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 30
 
 
 def test_one_search_that_fails_holds_no_other(x, server, search, engine):

@@ -31,7 +31,7 @@ def test_a_poll_without_news_waits_no_longer_than_it_may(topic, members):
     poll_until(lambda: len(member.values()) == 100, [member])
     started = time.monotonic()
     polled = member.poll(0.5)
-    assert 0.4 < time.monotonic() - started < 2
+    assert 0.4 < time.monotonic() - started < 10
     assert polled == Polled()
 
 
@@ -134,7 +134,7 @@ def test_two_members_share(event_log, topic, members):
     second.subscription.close()
     started = time.monotonic()
     poll_until(lambda: len(first.owned) == 2, [first])
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 10
 
 
 def test_one_without_a_partition_waits_for_its_turn(event_log, name, members):

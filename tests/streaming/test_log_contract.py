@@ -69,7 +69,7 @@ def test_read_gives_the_range_asked_for(event_log, name):
     assert event_log.read(name, 0, records[10].offset, records[10].offset) == []
     started = time.monotonic()
     assert event_log.read(name, 0, event_log.topic(name).end[0]) == []
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 10
 
 
 def test_the_end_grows_by_what_is_appended(event_log, name):

@@ -129,7 +129,7 @@ def test_it_ends_at_once_when_told_to_even_if_the_log_is_away() -> None:
     log.away = True
     began = time.monotonic()
     run(log, [tick(1, 0)], None, after=0.1)
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 10
 
 
 def test_rejected_lines_go_to_the_rejected_topic() -> None:

@@ -373,6 +373,6 @@ class TestTheThread:
             time.sleep(0.5)
             began = time.monotonic()
             server.stop()
-            assert time.monotonic() - began < 2.0
+            assert time.monotonic() - began < 15.0
         server._thread.join(30)
         assert "serving" not in [thread.name for thread in threading.enumerate()]
