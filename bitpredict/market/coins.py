@@ -5,12 +5,14 @@ contract) and tokens that trade on hardly any market but their issuer's.
 """
 
 import csv
+import io
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from bitpredict.errors import ContractError
+from bitpredict.files import replace_file
 
 COINS_FILE = Path(__file__).with_name("coins.csv")
 
@@ -72,10 +74,8 @@ def checked(coin: Coin) -> Coin:
 
 def write_coins(file: Path, coins: Iterable[Coin]) -> None:
     """Make `coins` the whole list; readers see the old one or the new one. Raises OSError if it cannot be written."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    beside = file.with_suffix(".new")
-    with beside.open("w", newline="", encoding="utf-8") as lines:
-        writer = csv.writer(lines, lineterminator="\n")
-        writer.writerow(_HEADER)
-        writer.writerows((coin.coin_id, coin.symbol, coin.name) for coin in sorted(coins, key=lambda c: c.coin_id))
-    beside.replace(file)
+    lines = io.StringIO(newline="")
+    writer = csv.writer(lines, lineterminator="\n")
+    writer.writerow(_HEADER)
+    writer.writerows((coin.coin_id, coin.symbol, coin.name) for coin in sorted(coins, key=lambda c: c.coin_id))
+    replace_file(file, lines.getvalue().encode())

@@ -1,8 +1,6 @@
 """The report: one HTML file with everything inside it, opened by a double click, without server or network."""
 
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +9,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from bitpredict.errors import StorageError
+from bitpredict.files import replace_file
 from bitpredict.market.time import DAY, MINUTE
 from bitpredict.report import charts, score_charts
 from bitpredict.report.provenance import Provenance
@@ -171,15 +170,7 @@ def _span(candles: pd.DataFrame) -> str:
 def _replace(path: Path, text: str) -> None:
     """A reader sees the old report or the new one, never half of one."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text)
-            Path(name).chmod(0o644)
-            Path(name).replace(path)
-        finally:
-            Path(name).unlink(missing_ok=True)
+        replace_file(path, text.encode(), mode=0o644)
     except OSError as error:
         raise StorageError(
             f"the report cannot be written to {path} ({error.strerror}): choose another place"

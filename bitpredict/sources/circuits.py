@@ -11,13 +11,13 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from uuid import uuid4
 
 import msgspec
 import structlog
 
 from bitpredict.breaker import Circuit, State
 from bitpredict.errors import SourceUnavailableError
+from bitpredict.files import replace_file
 from bitpredict.masking import masked
 from bitpredict.observability import SOURCE_CIRCUIT, SOURCE_LAST_SUCCESS
 from bitpredict.settings import Settings
@@ -167,11 +167,8 @@ class Circuits:
         if (not at_once and time.monotonic() - known.written < BETWEEN_WRITES) or not self._home.is_dir():
             return
         file = self._file(host)
-        new = file.with_name(f".{uuid4().hex}")
         try:
-            file.parent.mkdir(exist_ok=True)
-            new.write_bytes(msgspec.json.encode(asdict(known.state)))
-            new.replace(file)
+            replace_file(file, msgspec.json.encode(asdict(known.state)))
         except OSError as error:
             _log.warning("the state of a host is not kept", file=str(file), problem=str(error.strerror))
         known.written = time.monotonic()

@@ -2,12 +2,11 @@
 
 import hashlib
 import json
-import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from bitpredict.errors import StorageError
+from bitpredict.files import replace_file
 
 
 @dataclass(frozen=True)
@@ -48,15 +47,7 @@ class Downloads:
 
 def _write(path: Path, body: bytes) -> None:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(body)
-            Path(name).replace(path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+        replace_file(path, body, mode=0o600)
     except OSError as error:
         raise StorageError(
             f"{path} cannot be written ({error.strerror}); free space or set BITPREDICT_HOME to another folder"

@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from uuid import uuid4
 
 import msgspec
 import structlog
 
+from bitpredict.files import replace_file
 from bitpredict.streaming.continuity import is_numbered
 from bitpredict.streaming.log import Message
 from bitpredict.streaming.messages import decode_trade
@@ -60,11 +60,8 @@ class Places:
             if is_numbered(trade.trade_id, trade.exchange, trade.replayed):
                 self._own[symbol] = Place(int(trade.trade_id), trade.event_time)
         self._appended.clear()
-        new = self._file.with_name(f".{uuid4().hex}")
         try:
-            new.parent.mkdir(parents=True, exist_ok=True)
-            new.write_bytes(msgspec.json.encode({**self.read(), **self._own}))
-            new.replace(self._file)
+            replace_file(self._file, msgspec.json.encode({**self.read(), **self._own}))
         except OSError as error:
             if not self._failed:
                 _log.warning("where the collector stands is not kept", file=str(self._file), problem=error.strerror)

@@ -1,12 +1,11 @@
 """Tick models: one JSON file a version. Which of them serves is the registry's to say."""
 
 from pathlib import Path
-from uuid import uuid4
 
 import msgspec
 
 from bitpredict.errors import ModelError, StorageError
-from bitpredict.forecasting.model_folder import write_flushed
+from bitpredict.files import replace_file
 from bitpredict.settings import Settings
 from bitpredict.streaming.tick_models import TickModel
 
@@ -50,11 +49,7 @@ class TickModelStore:
         return self.root / f"{version}.json"
 
     def _place(self, path: Path, content: bytes) -> None:
-        unfinished = path.with_name(f".{path.name}-{uuid4().hex}")
         try:
-            self.root.mkdir(parents=True, exist_ok=True)
-            write_flushed(unfinished, content)
-            unfinished.replace(path)
+            replace_file(path, content, flushed=True)
         except OSError as error:
-            unfinished.unlink(missing_ok=True)
             raise StorageError(f"{path} cannot be written: {error}; free space or check its permissions") from error

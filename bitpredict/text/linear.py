@@ -5,8 +5,6 @@ Training is `linear_training.py`'s.
 
 import hashlib
 import io
-import os
-import tempfile
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bitpredict.errors import ModelError, StorageError
+from bitpredict.files import replace_file
 from bitpredict.text.model import CLASSES, Bools, Floats, Sentiments, from_probabilities
 from bitpredict.text.terms import SPLITS, Vocabulary
 from bitpredict.text.vader import crypto_vader
@@ -144,18 +143,9 @@ def _bytes(content: bytes) -> npt.NDArray[np.generic]:
 
 
 def _write(path: Path, content: bytes) -> None:
-    partial = ""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, partial = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(partial).replace(path)
+        replace_file(path, content, flushed=True, mode=0o600)
     except OSError as error:
-        if partial:
-            Path(partial).unlink(missing_ok=True)
         raise StorageError(
             f"{path} cannot be written ({error.strerror}); free space or choose another folder"
         ) from error
