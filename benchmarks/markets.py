@@ -24,8 +24,9 @@ from bitpredict.sources.coingecko import SOURCE, CoinGecko
 from bitpredict.sources.http import HttpClient
 from bitpredict.storage.database import open_database, upgrade
 from bitpredict.storage.market_table import newest_quotes, write_history, write_quotes
-from tests.support import mariadb, postgres
 from tests.support.archive_server import Answer, serve
+from tests.support.mariadb import MariaDB
+from tests.support.postgres import PostgreSQL
 
 ROWS = 1_000_000
 PIECES = 20
@@ -46,13 +47,13 @@ def main() -> None:
     coins = read_coins()
     with tempfile.TemporaryDirectory(prefix="bitpredict-bench-") as folder:
         _measure("SQLite", Settings(home=Path(folder)), coins)
-    if any(Path("/usr/lib/postgresql").glob("*/bin")):
-        with postgres.serving() as server:
-            _measure("PostgreSQL", Settings(database_url=server.url), coins)
+    if PostgreSQL.installed():
+        with PostgreSQL.serving() as server:
+            _measure("PostgreSQL", Settings(database_url=server.database("markets")), coins)
     else:
         print("PostgreSQL: skipped, it is not installed")
-    if mariadb.installed():
-        with mariadb.serving() as server:
+    if MariaDB.installed():
+        with MariaDB.serving() as server:
             _measure("MariaDB", Settings(database_url=server.database("markets")), coins)
     else:
         print("MariaDB: skipped, it is not installed")

@@ -14,7 +14,7 @@ from tests.live.conftest import SYMBOLS
 from tests.support.live_checks import assert_is_the_recording, assert_is_undisturbed
 from tests.support.live_content import caught_up, enough
 from tests.support.live_processes import USED, processes, until
-from tests.support.postgres import Server, serving
+from tests.support.postgres import PostgreSQL
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -23,8 +23,8 @@ FEEDER_WAITS = "the event log cannot be used; trying again"
 
 
 @pytest.fixture
-def postgres() -> Iterator[Server]:
-    with serving() as server:
+def postgres() -> Iterator[PostgreSQL]:
+    with PostgreSQL.serving() as server:
         yield server
 
 
@@ -52,7 +52,7 @@ def test_a_locked_ledger_is_waited_for(on_sqlite: Settings, tmp_path: Path, samp
         assert_is_undisturbed(log, on_sqlite, tmp_path)
 
 
-def test_postgresql_stopped_and_started_again(tmp_path: Path, sample: Path, postgres: Server) -> None:
+def test_postgresql_stopped_and_started_again(tmp_path: Path, sample: Path, postgres: PostgreSQL) -> None:
     """It holds the event log and the ledger: nothing is lost, nothing doubled, and everything goes on."""
     settings = Settings(
         home=tmp_path / "home",

@@ -19,7 +19,7 @@ from bitpredict.streaming.open_log import open_event_log
 from bitpredict.streaming.topics import topic_specs
 from tests.support.candles import archived_candles
 from tests.support.live_processes import processes, until
-from tests.support.postgres import serving
+from tests.support.postgres import PostgreSQL
 from tests.support.streams import CANDLES_TOPIC, as_candles
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
@@ -43,7 +43,7 @@ def test_rows_are_served_again_when_the_database_is_back(tmp_path: Path, sample:
         for candle in as_candles(day, replayed=False)
     ]
     newest = {candle.symbol: candle for candle in moved if candle.open_time == now - MINUTE}
-    with serving() as postgres:
+    with PostgreSQL.serving() as postgres:
         settings = Settings(
             home=tmp_path / "home", market="binance", symbols=SYMBOLS, database_url=postgres.database("served")
         )

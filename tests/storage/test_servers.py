@@ -13,8 +13,9 @@ from bitpredict.settings import Settings
 from bitpredict.storage import database
 from bitpredict.storage.database import open_database, reading, upgrade
 from bitpredict.storage.ledger import WriteResult, latest_forecasts, read_scored, write_forecasts, write_outcomes
-from tests.support import mariadb, postgres
 from tests.support.made_rows import made_forecasts, made_outcomes
+from tests.support.mariadb import MariaDB
+from tests.support.postgres import PostgreSQL
 
 SERVERS = {"postgresql": "postgres_url", "mariadb": "mariadb_url"}
 WAITING = {
@@ -97,7 +98,7 @@ def test_without_that_it_would_have_failed(on_server):
 
 @pytest.fixture(scope="module", params=SERVERS)
 def own_server(request: pytest.FixtureRequest):
-    with mariadb.serving() if request.param == "mariadb" else postgres.serving() as server:
+    with (MariaDB if request.param == "mariadb" else PostgreSQL).serving() as server:
         yield server
 
 
