@@ -10,6 +10,7 @@ import pytest
 import structlog
 
 from bitpredict.settings import SAMPLE_FOLDER, Settings
+from tests.support import migrated
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -32,6 +33,13 @@ def _own_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
     monkeypatch.chdir(tmp_path)
     yield
     structlog.reset_defaults()
+
+
+@pytest.fixture(autouse=True)
+def _migrated_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Embedded databases get their tables in one go; modules about migrations have a fixture of this name that does
+    nothing."""
+    monkeypatch.setattr("alembic.command.upgrade", migrated.upgrade)
 
 
 @pytest.fixture

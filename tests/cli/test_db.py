@@ -4,6 +4,11 @@ from sqlalchemy import create_engine, inspect, text
 from bitpredict.storage.database import REVISIONS, VERSION_TABLE, connect
 
 
+@pytest.fixture(autouse=True)
+def _migrated_at_once() -> None:
+    """Not here: every database goes through its migrations."""
+
+
 @pytest.fixture
 def named(tmp_path, monkeypatch):
     """A database that the user named, which is not altered unasked."""

@@ -28,6 +28,11 @@ from tests.support.processes import ROOT, go, running, succeed
 TABLES = {*metadata.tables, VERSION_TABLE}
 
 
+@pytest.fixture(autouse=True)
+def _migrated_at_once() -> None:
+    """Not here: every database goes through its migrations."""
+
+
 def set_version(engine, version: str) -> None:
     with engine.begin() as connection:
         connection.execute(Table(VERSION_TABLE, MetaData(), Column("version_num")).update().values(version_num=version))

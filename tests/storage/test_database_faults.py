@@ -20,6 +20,11 @@ WRITER = "tests.support.ledger_writer"
 ROWS = 40_000
 
 
+@pytest.fixture(autouse=True)
+def _migrated_at_once() -> None:
+    """Not here: every database goes through its migrations."""
+
+
 def written(engine) -> int:
     with engine.connect() as connection:
         return connection.execute(text("SELECT count(*) FROM forecasts")).scalar_one()
