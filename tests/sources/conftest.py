@@ -4,8 +4,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from sqlalchemy import Engine
 
+from bitpredict.settings import Settings
 from bitpredict.sources.http import HttpClient
+from bitpredict.storage.database import connect
 from tests.support.archive_server import ArchiveServer, serve
 from tests.support.ports import free_ports
 
@@ -14,6 +17,14 @@ from tests.support.ports import free_ports
 def server() -> Iterator[ArchiveServer]:
     with serve() as running:
         yield running
+
+
+@pytest.fixture
+def engine(settings: Settings) -> Iterator[Engine]:
+    """A database with its tables."""
+    engine = connect(settings)
+    yield engine
+    engine.dispose()
 
 
 @pytest.fixture

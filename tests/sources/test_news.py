@@ -23,7 +23,6 @@ from bitpredict.sources.news import (
     news_client,
     rest,
 )
-from bitpredict.storage.database import connect
 from bitpredict.storage.news_table import read_feeds, read_news
 from bitpredict.storage.raw import RawStore
 from tests.support.archive_server import Answer, ArchiveServer
@@ -31,13 +30,6 @@ from tests.support.archive_server import Answer, ArchiveServer
 EVER = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 QUARTER = timedelta(minutes=15)
 TITLE = "SEC approves first spot Bitcoin ETF in historic decision"
-
-
-@pytest.fixture
-def engine(settings: Settings):
-    engine = connect(settings)
-    yield engine
-    engine.dispose()
 
 
 def item(number: int, title: str = "", guid: str = "") -> str:

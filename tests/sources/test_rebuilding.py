@@ -15,7 +15,7 @@ from bitpredict.sources.coingecko import CoinGecko
 from bitpredict.sources.feed_addresses import FeedAddress
 from bitpredict.sources.news import collect_news, news_client
 from bitpredict.sources.rebuilding import past_days, rebuild_news, rebuild_quotes
-from bitpredict.storage.database import connect, reading, writing
+from bitpredict.storage.database import reading, writing
 from bitpredict.storage.market_table import read_coins_seen, write_history, write_quotes
 from bitpredict.storage.news_table import read_feeds, read_news
 from bitpredict.storage.raw import RawStore
@@ -34,13 +34,6 @@ def settings(server, monkeypatch) -> Settings:
     monkeypatch.setenv("BITPREDICT_HTTP_ATTEMPTS", "1")
     monkeypatch.setenv("BITPREDICT_FEEDS_ALLOW_PRIVATE", "true")
     return Settings()
-
-
-@pytest.fixture
-def engine(settings):
-    engine = connect(settings)
-    yield engine
-    engine.dispose()
 
 
 @pytest.fixture

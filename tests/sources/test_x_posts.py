@@ -15,7 +15,6 @@ from bitpredict.settings import Settings
 from bitpredict.sources import x_posts
 from bitpredict.sources.x_posts import CUT_SHORT, FAILED, NOT_ASKED, READ, collect_posts, search_name
 from bitpredict.sources.x_search import Page, XSearch, hashed
-from bitpredict.storage.database import connect
 from bitpredict.storage.news_table import read_feeds
 from bitpredict.storage.tweet_table import count_tweets, read_tweets
 from tests.support.archive_server import Answer
@@ -25,13 +24,6 @@ NOW = datetime.now(UTC).replace(microsecond=0)
 EVER = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 QUERY = "(bitcoin OR ether) lang:en"
 HOUR = timedelta(hours=1)
-
-
-@pytest.fixture
-def engine(settings):
-    engine = connect(settings)
-    yield engine
-    engine.dispose()
 
 
 @pytest.fixture

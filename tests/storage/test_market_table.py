@@ -17,6 +17,7 @@ from bitpredict.storage.market_table import (
     write_history,
     write_quotes,
 )
+from tests.support.plans import plan_of
 
 T = datetime(2024, 1, 14, 19, 50, 46, 756_000, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -177,14 +178,6 @@ def test_the_past_comes_beside_what_is_there_and_changes_no_coin(engine):
     assert read_coins_seen(engine).equals(before)
 
 
-def plan(engine, statement: str) -> str:
-    with engine.connect() as connection:
-        words = {"sqlite": "EXPLAIN QUERY PLAN", "postgresql": "EXPLAIN (COSTS OFF)", "mysql": "EXPLAIN"}[
-            engine.dialect.name
-        ]
-        return "\n".join(" ".join(map(str, row)) for row in connection.execute(text(f"{words} {statement}")))
-
-
 def many_quotes(engine, minutes: int) -> None:
     """So many quotes of each coin: a planner chooses by what is there."""
     frame = quotes(*((coin.coin_id, T + minute * MINUTE, 1.0 + minute) for coin in COINS for minute in range(minutes)))
@@ -202,7 +195,7 @@ def test_the_newest_of_each_coin_is_looked_up_in_the_primary_key(engine):
     newest = newest_quotes(engine)
     assert newest["price"].tolist() == [3000.0] * 3
     statement = str(newest_query(engine.dialect).compile(engine, compile_kwargs={"literal_binds": True}))
-    found = plan(engine, statement)
+    found = plan_of(engine, statement)
     if engine.dialect.name == "sqlite":
         assert (
             "SEARCH price_data_real USING INDEX sqlite_autoindex_price_data_real_1 (coin_id=? AND observed_at=?)"

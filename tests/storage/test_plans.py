@@ -6,35 +6,20 @@ from datetime import timedelta
 
 import pandas as pd
 import pytest
-from sqlalchemy import Engine, event, text
+from sqlalchemy import Engine, text
 
 from bitpredict.storage.database import writing
 from bitpredict.storage.ledger import due_forecasts, latest_forecasts, read_forecasts, write_forecasts, write_outcomes
 from bitpredict.storage.news_table import known_articles, read_headlines, read_news
 from bitpredict.storage.schema import article_sentiment, crypto_news, tweets
+from bitpredict.storage.sentiment_table import read_judged
 from bitpredict.storage.tweet_table import read_tweets
 from bitpredict.storage.upserts import insert_new
 from tests.storage.test_news_table import article
 from tests.support.made_rows import made_forecasts, made_outcomes, midnight
+from tests.support.plans import plan, plan_of
 
-EXPLAIN = {"sqlite": "EXPLAIN QUERY PLAN", "postgresql": "EXPLAIN (COSTS OFF)", "mysql": "EXPLAIN"}
 HOUR = timedelta(hours=1)
-
-
-def plan(engine: Engine, ask) -> str:
-    """How the database would find what `ask()` asks it for."""
-    asked = []
-    listening = (engine, "before_cursor_execute", lambda *seen: asked.append(seen[2:4]))
-    event.listen(*listening)
-    ask()
-    event.remove(*listening)
-    found = []
-    with engine.connect() as connection:
-        for statement, parameters in asked:
-            if statement.startswith("SELECT"):
-                answer = connection.exec_driver_sql(f"{EXPLAIN[engine.dialect.name]} {statement}", parameters)
-                found += [" ".join(map(str, row)) for row in answer]
-    return "\n".join(found)
 
 
 def post(number: int) -> dict[str, object]:
@@ -106,9 +91,9 @@ def test_each_query_finds_its_rows_by_an_index(filled):
         assert not reads_all.search(found), f"{who}: {found}"
 
 
-def test_sentiment_is_found_by_when_it_was_scored(filled):
-    """What `scored_at` bounds, as hourly sentiment does."""
+def test_sentiment_is_found_by_when_it_was_scored_and_when_its_article_was_seen(filled):
+    """What `scored_at` bounds, as hourly sentiment does; of so few judgements PostgreSQL then reads all."""
     question = "SELECT score FROM article_sentiment WHERE scored_at >= '2023-03-02' AND scored_at < '2023-03-03'"
-    with filled.connect() as connection:
-        found = connection.execute(text(f"{EXPLAIN[filled.dialect.name]} {question}")).all()
-    assert "ix_article_sentiment_scored_at" in str(found)
+    assert "ix_article_sentiment_scored_at" in plan_of(filled, question)
+    start = midnight() + HOUR
+    assert "ix_crypto_news_first_seen_at" in plan(filled, lambda: read_judged(filled, start, start + 20 * HOUR))

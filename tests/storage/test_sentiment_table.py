@@ -4,10 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pandas as pd
 import pytest
-from sqlalchemy import text
 
 from bitpredict.errors import ContractError, StorageError
-from bitpredict.storage.database import reading
 from bitpredict.storage.news_table import write_news
 from bitpredict.storage.schema import crypto_news, news_feeds
 from bitpredict.storage.sentiment_table import read_judged, unjudged_articles, write_sentiment
@@ -108,16 +106,3 @@ def test_what_cannot_be_is_refused_whole(engine, row, error):
     with pytest.raises(error):
         write_sentiment(engine, pd.DataFrame([judgement("a"), judgement("a", model="linear") | row]))
     assert read_judged(engine, NOON, NOON + DAY).empty
-
-
-def test_a_days_judgements_are_found_by_indexes(engine):
-    question = (
-        "SELECT score FROM crypto_news JOIN article_sentiment ON crypto_news.article_id = article_sentiment.article_id "
-        "WHERE first_seen_at >= '2026-02-06' AND first_seen_at < '2026-02-07'"
-    )
-    explain = "EXPLAIN QUERY PLAN" if engine.dialect.name == "sqlite" else "EXPLAIN"
-    with reading(engine) as connection:
-        if engine.dialect.name == "postgresql":  # it reads an empty table whole, if it may
-            connection.execute(text("SET LOCAL enable_seqscan = off"))
-        plan = str(connection.execute(text(f"{explain} {question}")).all())
-    assert "ix_crypto_news_first_seen_at" in plan
