@@ -17,10 +17,11 @@ def _encode(frame: pd.DataFrame) -> bytes:
 
 def _decode(stored: bytes) -> pd.DataFrame:
     try:
-        table = pa.ipc.open_stream(stored).read_all()
+        # Other threads would take longer to ask than to wait for.
+        table = pa.ipc.open_stream(stored, options=pa.ipc.IpcReadOptions(use_threads=False)).read_all()
     except OSError as error:
         raise ValueError(f"cut off: {error}") from error
-    frame: pd.DataFrame = table.to_pandas(use_threads=False)  # other threads would take longer to ask than to wait for
+    frame: pd.DataFrame = table.to_pandas(use_threads=False)
     return frame
 
 

@@ -4,6 +4,7 @@ everybody computes what they need, and nobody fails."""
 import hashlib
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, TypeVar
@@ -33,8 +34,16 @@ LOCK_SECONDS = 10.0
 """How long others wait for who computes a value, should that process have died meanwhile."""
 
 POLL_SECONDS = 0.01
-GENERATION = 32
-"""Characters of a generation, with which every value begins."""
+HEAD = 64
+"""Characters of a generation and of the value's own name, with which every value begins: who had it before need not
+fetch it again."""
+
+SEEN = 32
+"""How many values this process has at hand, should Redis still hold the same."""
+
+LAYOUT = "2"
+"""Of values, their order and locks: what another layout put there is never met. The generation is everybody's, so that
+processes of older and newer versions tell each other of newer rows."""
 
 _LOOK = """
 local generation = redis.call('GET', KEYS[1])
@@ -42,21 +51,24 @@ if not generation then
   generation = ARGV[1]
   redis.call('SET', KEYS[1], generation)
 end
-local value = redis.call('GET', KEYS[2])
-if value and string.sub(value, 1, 32) == generation then
+local head = redis.call('GETRANGE', KEYS[2], 0, 63)
+if string.sub(head, 1, 32) == generation then
   local now = redis.call('TIME')
   redis.call('ZADD', KEYS[3], 'XX', now[1] + now[2] / 1e6, ARGV[2])
   if ARGV[3] == '1' then redis.call('HINCRBY', KEYS[4], 'hits', 1) end
-  return {generation, string.sub(value, 33)}
+  local name = string.sub(head, 33)
+  if name == ARGV[4] then return {generation, name} end
+  return {generation, name, redis.call('GETRANGE', KEYS[2], 64, -1)}
 end
 if ARGV[3] == '1' then redis.call('HINCRBY', KEYS[4], 'misses', 1) end
 return {generation}
 """
-"""Redis may forget the generation, as when its memory is full: then a new one begins."""
+"""Gives the generation; the name of a value of that generation; and the value where the caller has another one or none.
+Redis may forget the generation, as when its memory is full: then a new one begins."""
 
 _KEEP = """
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
-redis.call('SET', KEYS[2], ARGV[1] .. ARGV[2], 'PX', ARGV[4])
+redis.call('SET', KEYS[2], ARGV[2], 'PX', ARGV[4])
 local now = redis.call('TIME')
 now = now[1] + now[2] / 1e6
 redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', now - ARGV[4] / 1000)
@@ -93,6 +105,7 @@ class RedisStore:
         self._circuit = Circuit(opens_at=1, open_seconds=REST)
         self._away = self._said = False
         self._not_told: set[str] = set()
+        self._seen: OrderedDict[tuple[str, str], tuple[str, bytes]] = OrderedDict()
         self._lock = threading.Lock()
         self._look_script = self._client.register_script(_LOOK)
         self._keep_script = self._client.register_script(_KEEP)
@@ -132,7 +145,7 @@ class RedisStore:
 
     def computed(self, space: Namespace, key: str, generation: str, compute: Callable[[], bytes]) -> bytes:
         """See `cache.Store`."""
-        lock, token = self._name(space, f"lock:{key}"), uuid4().hex
+        lock, token = self._name(space, f"{LAYOUT}:lock:{key}"), uuid4().hex
         try:
             value = self._wait_for_turn(space, key, lock, token) if generation else None
         except _AwayError:
@@ -161,8 +174,8 @@ class RedisStore:
             self._not_told.add(space.name)
         try:
             self._tell(space, quiet=True)
-            names = [self._name(space, f"value:{key}") for key in self._keys(space)]
-            others = [self._name(space, name) for name in ("order", "counts")]
+            names = [self._name(space, f"{LAYOUT}:value:{key}") for key in self._keys(space)]
+            others = [self._name(space, name) for name in (f"{LAYOUT}:order", "counts")]
             deleted = self._ask(lambda: self._client.delete(*names), quiet=True) if names else 0
             self._ask(lambda: self._client.delete(*others), quiet=True)
             return int(deleted)
@@ -175,7 +188,7 @@ class RedisStore:
         def ask() -> tuple[list[int], dict[bytes, bytes]]:
             pipeline = self._client.pipeline(transaction=False)
             for key in keys:
-                pipeline.strlen(self._name(space, f"value:{key}"))
+                pipeline.strlen(self._name(space, f"{LAYOUT}:value:{key}"))
             pipeline.hgetall(self._name(space, "counts"))
             *lengths, counts = pipeline.execute()
             return lengths, counts
@@ -185,18 +198,30 @@ class RedisStore:
             lengths, counts = self._ask(ask, quiet=True)
         except _AwayError:
             return None
-        there = [length - GENERATION for length in lengths if length]
+        there = [length - HEAD for length in lengths if length]
         hits, misses, evictions = (int(counts.get(what, 0)) for what in (b"hits", b"misses", b"evictions"))
         return Usage(len(there), sum(there), hits, misses, evictions)
 
     def _look(self, space: Namespace, key: str, *, count: bool) -> Look:
         if space.name in self._not_told:
             self._tell(space)
-        names = [self._name(space, name) for name in ("generation", f"value:{key}", "order", "counts")]
-        generation, *value = self._ask(
-            lambda: self._look_script(keys=names, args=[uuid4().hex, key, "1" if count else "0"])
+        names = self._names(space, key)
+        with self._lock:
+            name, value = self._seen.get((space.name, key), ("", b""))
+        generation, *found = self._ask(
+            lambda: self._look_script(keys=names, args=[uuid4().hex, key, "1" if count else "0", name])
         )
-        return Look(generation.decode(), value[0] if value else None)
+        if len(found) == 2:
+            value = self._see(space, key, found[0].decode(), found[1])
+        return Look(generation.decode(), value if found else None)
+
+    def _see(self, space: Namespace, key: str, name: str, value: bytes) -> bytes:
+        with self._lock:
+            self._seen[space.name, key] = (name, value)
+            self._seen.move_to_end((space.name, key))
+            while len(self._seen) > SEEN:
+                self._seen.popitem(last=False)
+        return value
 
     def _wait_for_turn(self, space: Namespace, key: str, lock: str, token: str) -> bytes | None:
         """None when it is this caller's turn to compute; what another one has computed otherwise."""
@@ -210,11 +235,11 @@ class RedisStore:
         return None
 
     def _keep(self, space: Namespace, key: str, generation: str, value: bytes) -> None:
-        names = [self._name(space, name) for name in ("generation", f"value:{key}", "order", "counts")]
-        prefix = self._name(space, "value:")
+        names = self._names(space, key)
+        prefix, name = self._name(space, f"{LAYOUT}:value:"), uuid4().hex
         arguments: list[str | bytes | int] = [
             generation,
-            value,
+            f"{generation}{name}".encode() + value,
             key,
             max(1, int(space.seconds * 1000)),
             space.keys,
@@ -223,9 +248,10 @@ class RedisStore:
         with suppress(_AwayError):
             evicted = self._ask(lambda: self._keep_script(keys=names, args=arguments))
             CACHE_EVICTIONS.labels(space.name).inc(int(evicted))
+            self._see(space, key, name, value)
 
     def _keys(self, space: Namespace) -> list[str]:
-        order = self._name(space, "order")
+        order = self._name(space, f"{LAYOUT}:order")
         return [key.decode() for key in self._ask(lambda: self._client.zrange(order, 0, -1), quiet=True)]
 
     def _tell(self, space: Namespace, *, quiet: bool = False) -> None:
@@ -255,6 +281,11 @@ class RedisStore:
             self._said = False
             _log.info("Redis is back", redis=self._where)
         return answer
+
+    def _names(self, space: Namespace, key: str) -> list[str]:
+        """What the scripts call KEYS."""
+        names = ("generation", f"{LAYOUT}:value:{key}", f"{LAYOUT}:order", "counts")
+        return [self._name(space, name) for name in names]
 
     def _name(self, space: Namespace, name: str) -> str:
         """The braces put all names of a namespace on one node of a cluster."""

@@ -308,6 +308,55 @@ class TestRedis:
         assert [cache.value("price", "a", source, BYTES) for _ in range(3)] == [b"first"] * 3
         client.close()
 
+    def test_a_value_at_hand_is_not_fetched_again(self, shared, redis_server):
+        cache, client, big = open_cache(shared), redis_server.client(), b"x" * 100_000
+        open_cache(shared).value("price", "a", lambda: big, BYTES)
+        sent = []
+        for _ in range(2):
+            before = client.info("stats")["total_net_output_bytes"]
+            for _ in range(5):
+                assert cache.value("price", "a", Source(), BYTES) == big
+            sent.append(client.info("stats")["total_net_output_bytes"] - before)
+        assert len(big) < sent[0] < 2 * len(big), "once"
+        assert sent[1] < 0.2 * len(big), "not at all"
+        assert cache.usage("price").hits == 10
+        client.close()
+
+    def test_a_value_at_hand_is_given_only_while_redis_has_the_same(self, shared, redis_server):
+        mine, theirs, client, source = open_cache(shared), open_cache(shared), redis_server.client(), Source()
+        assert [cache.value("price", "a", source, BYTES) for cache in (mine, theirs)] == [b"first"] * 2
+        (value,) = client.keys("*:value:a")
+        client.delete(value)
+        source.value = b"second"
+        assert theirs.value("price", "a", source, BYTES) == b"second"
+        assert mine.value("price", "a", source, BYTES) == b"second"
+        client.delete(value)
+        source.value = b"third"
+        assert mine.value("price", "a", source, BYTES) == b"third"
+        client.close()
+
+    def test_more_values_than_are_kept_at_hand(self, shared, monkeypatch):
+        monkeypatch.setattr(cache_redis, "SEEN", 2)
+        writer, reader = open_cache(shared), open_cache(shared)
+        for key in "abcde":
+            writer.value("price", key, key.encode, BYTES)
+        for key in "abcdeabcde":
+            assert reader.value("price", key, Source(), BYTES) == key.encode()
+
+    def test_older_versions_beside_it_do_no_harm(self, shared, redis_server):
+        """They kept `<generation><value>` under `value:<key>`, and told of newer rows as it is done now."""
+        cache, client, source = open_cache(shared), redis_server.client(), Source()
+        cache.value("price", "other", source, BYTES)
+        (generation,) = client.keys("*:generation")
+        client.set(generation.replace(b"generation", b"value:a"), client.get(generation) + b"z" * 99)
+        assert cache.value("price", "a", source, BYTES) == b"first"
+        source.value = b"second"
+        client.set(generation, b"0" * 32)  # an older version tells
+        assert cache.value("price", "a", source, BYTES) == b"second"
+        cache.invalidate("price")
+        assert client.get(generation) != b"0" * 32, "an older version is told"
+        client.close()
+
     def test_another_database_has_other_values(self, shared):
         other = shared.model_copy(update={"home": shared.home / "other"})
         open_cache(shared).value("price", "a", Source(), BYTES)
