@@ -75,12 +75,16 @@ def _since_shock(view: View) -> Floats:
     """Sigma is that of the day before the return, so that a shock cannot hide itself; at least half of that day must
     be valid for the return to be judged, and without any judged minute in the window the feature is null."""
     everywhere = np.arange(view.grid.open_time.size)
-    before = everywhere - 1
-    count = view.valid.over(DAY, before)
-    sigma = np.sqrt(ratio(view.squares.over(DAY, before), count))
+    count = _the_minute_before(view.valid.everywhere(DAY))
+    sigma = np.sqrt(ratio(_the_minute_before(view.squares.everywhere(DAY)), count))
     size = np.abs(view.grid.log_return)
     judged = ~np.isnan(size) & (count >= DAY / 2)
     last_judged = np.maximum.accumulate(np.where(judged, everywhere, -WEEK))[view.rows]
     last_shock = np.maximum.accumulate(np.where(judged & (size > SHOCK_SIGMAS * sigma), everywhere, -WEEK))[view.rows]
     ago = np.minimum(view.rows - last_shock + 1, WEEK).astype(np.float64)
     return np.where(view.rows - last_judged + 1 < WEEK, np.log(1.0 + ago), np.nan)
+
+
+def _the_minute_before(values: Floats) -> Floats:
+    earlier: Floats = np.r_[0.0, values[:-1]]
+    return earlier

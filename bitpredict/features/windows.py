@@ -6,6 +6,7 @@ each the sum of its two halves, in a fixed order: `S1 = x`, `S2[i] = S1[i] + S1[
 window of 60 ending at i is `S32[i] + S16[i-32] + S8[i-48] + S4[i-56]`.
 """
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,7 @@ class Ladder:
         self, values: npt.NDArray[Any], combine: np.ufunc = np.add, empty: float = 0.0, decay: float = 1.0
     ) -> None:
         self._pieces = [values]
+        self._before: dict[int, list[npt.NDArray[Any]]] = {}
         self._combine = combine
         self._empty = empty
         self._decay = decay
@@ -43,17 +45,23 @@ class Ladder:
         Returns:
             (m,) in the order of `rows`.
         """
-        if window < 1:
-            raise ValueError(f"a window of {window} values holds nothing; it must be at least 1")
-        only = int(rows[0]) if rows.size == 1 else None
+        if rows.size == 1:
+            return self._at(window, int(rows[0]))
         total: npt.NDArray[Any] = self._pieces[0][:0]
-        back = 0
-        for level in reversed(range(window.bit_length())):
-            if window >> level & 1:
-                found = self._look_up(level, rows - back) if only is None else self._at(level, only - back)
-                piece = self._faded(found, back)
-                total = self._combine(total, piece) if back else piece
-                back += 1 << level
+        for level, back in _parts(window):
+            piece = self._faded(self._look_up(level, rows - back), back)
+            total = self._combine(total, piece) if back else piece
+        return total
+
+    def everywhere(self, window: int) -> npt.NDArray[Any]:
+        """`over` at every position, in order: (n,)."""
+        total: npt.NDArray[Any] = self._pieces[0][:0]
+        for level, back in _parts(window):
+            piece = self._piece(level)
+            if back:
+                self._combine(total[back:], self._faded(piece[:-back], back), out=total[back:])
+            else:
+                total = piece.copy()
         return total
 
     def _piece(self, level: int) -> npt.NDArray[Any]:
@@ -76,29 +84,46 @@ class Ladder:
         found[inside] = piece[rows[inside]]
         return found
 
-    def _at(self, level: int, row: int) -> npt.NDArray[Any]:
-        """The one value that is asked for of a piece; a piece that is not there is not built for it, but this value is
-        put together in the same order."""
-        if row < 0:
-            return np.full(1, self._empty, self._pieces[0].dtype)
-        if level < len(self._pieces) or row + 1 < 1 << level:
-            return self._piece(level)[row : row + 1]
-        part = self._pieces[0][row + 1 - (1 << level) : row + 1]
-        if self._decay == 1.0:
-            for _ in range(level):
-                part = self._combine(part[1::2], part[::2])
-        else:
-            for below in range(level):
-                part = self._combine(part[1::2], part[::2] * self._decay ** (1 << below))
-        return part
+    def _at(self, window: int, row: int) -> npt.NDArray[Any]:
+        """`over` at one row. Pieces that are not there are not built for it: their values that lie end to end before
+        the row are, and every window that ends there is made of those."""
+        total: npt.NDArray[Any] = self._pieces[0][:0]
+        for level, back in _parts(window):
+            if back > row:
+                piece = np.full(1, self._empty, self._pieces[0].dtype)
+            elif level < len(self._pieces) or row + 1 < back + (1 << level):
+                piece = self._piece(level)[row - back : row - back + 1]
+            else:
+                piece = self._end_to_end(level, row)[back >> level :][:1]
+            piece = self._faded(piece, back)
+            total = self._combine(total, piece) if back else piece
+        return total
+
+    def _end_to_end(self, level: int, row: int) -> npt.NDArray[Any]:
+        """Values of a piece at `row`, one length of it before that, and so on: those that hold nothing from before the
+        array."""
+        levels = self._before.setdefault(row, [self._pieces[0][row::-1]])
+        while len(levels) <= level:
+            half = levels[-1][: levels[-1].size // 2 * 2]
+            levels.append(self._combine(half[::2], self._faded(half[1::2], 1 << (len(levels) - 1))))
+        return levels[level]
 
     def _faded(self, values: npt.NDArray[Any], steps: int) -> npt.NDArray[Any]:
         return values if self._decay == 1.0 or steps == 0 else values * self._decay**steps
 
 
+@cache
+def _parts(window: int) -> tuple[tuple[int, int], ...]:
+    """(level, back): the pieces that a window is put together from, the longest and newest first."""
+    if window < 1:
+        raise ValueError(f"a window of {window} values holds nothing; it must be at least 1")
+    levels = [level for level in reversed(range(window.bit_length())) if window >> level & 1]
+    return tuple((level, window >> level + 1 << level + 1) for level in levels)
+
+
 def rolling_sum(x: Floats, window: int) -> Floats:
     """Sum of the last `window` values at each position; NaN is left out, and a window of nothing else is NaN."""
-    return np.where(_count(x, window) > 0, Ladder(np.where(np.isnan(x), 0.0, x)).over(window, _all(x)), np.nan)
+    return np.where(_count(x, window) > 0, Ladder(np.where(np.isnan(x), 0.0, x)).everywhere(window), np.nan)
 
 
 def rolling_mean(x: Floats, window: int) -> Floats:
@@ -109,7 +134,7 @@ def rolling_mean(x: Floats, window: int) -> Floats:
 
 def rolling_max(x: Floats, window: int) -> Floats:
     """Largest of the last `window` values; NaN is left out, and a window of nothing else is NaN."""
-    found = Ladder(np.where(np.isnan(x), -np.inf, x), np.maximum, -np.inf).over(window, _all(x))
+    found = Ladder(np.where(np.isnan(x), -np.inf, x), np.maximum, -np.inf).everywhere(window)
     return np.where(_count(x, window) > 0, found, np.nan)
 
 
@@ -119,8 +144,4 @@ def rolling_min(x: Floats, window: int) -> Floats:
 
 
 def _count(x: Floats, window: int) -> Floats:
-    return Ladder(np.where(np.isnan(x), 0.0, 1.0)).over(window, _all(x))
-
-
-def _all(x: Floats) -> Rows:
-    return np.arange(x.size)
+    return Ladder(np.where(np.isnan(x), 0.0, 1.0)).everywhere(window)

@@ -1,6 +1,6 @@
 """The last days of one symbol's minutes, in arrays that a new minute is written into: nothing is built anew."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +16,7 @@ SPARE = 1440
 
 _NUMBERS = ("open", "high", "low", "close", "volume", "quote_volume", "trade_count", "taker_buy_volume")
 _SIZE = REACH + 2 * SPARE
+_STEP = MINUTE // timedelta(microseconds=1)
 
 
 class MinuteStore:
@@ -70,15 +71,15 @@ class MinuteStore:
         if last is None or not self._present[last] or last < REACH - 1:
             return None
         part = slice(last + 1 - REACH, last + 1)
-        end = np.datetime64(origin.replace(tzinfo=None), "us")
-        open_time = end - np.arange(REACH, 0, -1) * np.timedelta64(MINUTE)
+        end = int(np.datetime64(origin.replace(tzinfo=None), "us").astype(np.int64))
+        minutes = np.arange(end - REACH * _STEP, end + _STEP, _STEP).view("datetime64[us]")
         numbers = {name: self._numbers[row, part] for row, name in enumerate(_NUMBERS)}
         return MinuteGrid(
             symbol=self.symbol,
-            open_time=open_time,
+            open_time=minutes[:-1],
             present=self._present[part],
             halted=self._halted[part],
-            known_at=open_time + np.timedelta64(MINUTE),
+            known_at=minutes[1:],
             provenance=self._provenance[part],
             **numbers,
         )

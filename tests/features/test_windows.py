@@ -89,3 +89,13 @@ def test_a_row_asked_for_alone_has_the_bits_it_has_among_all(x, window, decay):
     among_all = Ladder(x, decay=decay).over(window, np.arange(x.size))
     alone = [Ladder(x, decay=decay).over(window, np.array([row]))[0] for row in range(x.size)]
     assert np.array_equal(np.array(alone), among_all)
+    assert np.array_equal(Ladder(x, decay=decay).everywhere(window), among_all)
+
+
+@given(x=arrays(np.float64, 200, elements=st.floats(-1e6, 1e6)), row=st.integers(0, 199), decay=st.floats(0.5, 1))
+def test_windows_that_end_at_one_row_share_their_pieces_and_keep_their_bits(x, row, decay):
+    asked_first, asked_after = Ladder(x, decay=decay), Ladder(x, decay=decay)
+    asked_after.everywhere(60)
+    for window in (5, 1, 200, 60, 128, 199, 7):
+        expected = Ladder(x, decay=decay).everywhere(window)[row]
+        assert asked_first.over(window, np.array([row])) == asked_after.over(window, np.array([row])) == expected
