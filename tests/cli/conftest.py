@@ -3,13 +3,15 @@
 import shutil
 from collections.abc import Callable
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
+import typer
 from typer.testing import CliRunner, Result
 
-from bitpredict.cli.main import build
+from bitpredict.cli import main
 from bitpredict.market.gaps import Gap
 from bitpredict.settings import Settings
 from bitpredict.storage.contracts import CANDLES
@@ -28,12 +30,20 @@ __all__ = ["mariadb_server", "mariadb_url", "postgres_server", "postgres_url"]
 Run = Callable[..., Result]
 
 
+@cache
+def assembled(*_bring: Callable[..., object]) -> typer.Typer:
+    """The command line with what these functions bring; a test may replace them."""
+    return main.build()
+
+
 @pytest.fixture
 def run() -> Run:
     """Call `bitpredict` with arguments; an exception that is no exit is the test's failure."""
 
     def call(*arguments: object) -> Result:
-        result = CliRunner().invoke(build(), [str(argument) for argument in arguments])
+        result = CliRunner().invoke(
+            assembled(main._more_commands, main.entry_points), [str(argument) for argument in arguments]
+        )
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             raise result.exception
         return result

@@ -17,12 +17,11 @@ START, END = datetime(2023, 11, 11, tzinfo=UTC), datetime(2023, 11, 12, tzinfo=U
 def with_a_leak(candles: pa.Table, start: datetime, end: datetime, outside: Outside) -> pa.Table:
     """The features, and a mean of the close that is centred on the origin: half of it lies ahead."""
     table = features_between(candles, start, end, outside)
-    frame = candles.to_pandas().set_index("open_time")
+    closes = {symbol: own.set_index("open_time")["close"] for symbol, own in candles.to_pandas().groupby("symbol")}
     means = []
     for row in table.select(["symbol", "origin"]).to_pylist():
-        own = frame[frame["symbol"] == row["symbol"]]["close"]
-        minutes = own[row["origin"] - timedelta(minutes=30) : row["origin"] + timedelta(minutes=29)]
-        means.append(minutes.mean())
+        first, last = row["origin"] - timedelta(minutes=30), row["origin"] + timedelta(minutes=29)
+        means.append(closes[row["symbol"]][first:last].mean())
     return table.append_column("centred_mean", pa.array(means))
 
 

@@ -393,7 +393,7 @@ class Told:
 
 
 @given(ANSWERS.map(lambda answer: json.dumps(answer).encode()) | st.binary(max_size=40))
-@profile(max_examples=100, suppress_health_check=[HealthCheck.too_slow])
+@profile(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 def test_whatever_comes_is_minutes_that_can_be_believed_or_an_error(answer):
     source = CryptoCompare("http://told", Told(answer))
     try:

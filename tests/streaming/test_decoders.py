@@ -187,7 +187,7 @@ def test_subscriptions_name_products_as_coinbase_does() -> None:
     )
 
 
-@settings(max_examples=500)
+@settings(max_examples=100)
 @given(st.one_of(st.binary(max_size=300), st.text(max_size=300)))
 def test_any_bytes_are_decoded_or_refused(frame: bytes | str) -> None:
     for decode in (binance.decode_frame, coinbase.decode_frame):
@@ -203,7 +203,7 @@ _JSON = st.recursive(
 )
 
 
-@settings(max_examples=500)
+@settings(max_examples=200)
 @given(st.sampled_from(sorted(TRADE)), _JSON, st.sampled_from(sorted(KLINE)), st.sampled_from(_MARKET_TRADE))
 def test_any_json_in_any_place_is_decoded_or_refused(field: str, value: Any, of_kline: str, of_coinbase: str) -> None:
     broken = json.loads(json.dumps(MARKET_TRADES))

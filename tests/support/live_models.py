@@ -16,7 +16,7 @@ from bitpredict.forecasting.training import train_month
 from bitpredict.market.horizons import HORIZONS
 from bitpredict.streaming.models_in_force import ModelsInForce
 
-RECIPES = (SeasonalHar(), Ridge(), Boosting(trees=10, least_rows_a_leaf=100))
+RECIPES = (SeasonalHar(), Ridge(), Boosting(trees=4, least_rows_a_leaf=100))
 MONTH = "2023-12-01"
 NOW = datetime(2024, 1, 5, 12, tzinfo=UTC)
 

@@ -118,30 +118,30 @@ def _forecast(
 @functools.cache
 def made_outcomes() -> pd.DataFrame:
     """Rows of `forecast_outcomes` for every made forecast whose target time has candles."""
-    candles = real_candles().set_index(["symbol", "open_time"])["close"]
-    square = {symbol: np.log(candles[symbol]).diff() ** 2 for symbol in SYMBOLS}
+    closes = {symbol: own.set_index("open_time")["close"] for symbol, own in real_candles().groupby("symbol")}
+    place = {symbol: {time: n for n, time in enumerate(own.index)} for symbol, own in closes.items()}
+    close = {symbol: own.to_numpy() for symbol, own in closes.items()}
+    square = {symbol: (np.log(own).diff() ** 2).to_numpy() for symbol, own in closes.items()}
     rows = []
     for f in made_forecasts().itertuples():
-        last = (f.symbol, f.target_time - timedelta(minutes=1))
-        if last not in candles.index:
+        last = place[f.symbol].get(f.target_time - timedelta(minutes=1))
+        if last is None:
             continue
-        outcome = math.log(candles[last] / f.reference_price)
-        window = square[f.symbol][f.origin : last[1]]
-        ratio = max(window.sum(), 1e-12) / f.realized_variance
-        q = np.array([getattr(f, name) for name in QUANTILES])
-        pinball = np.mean(
-            [max(lv * (outcome - x), (lv - 1) * (outcome - x)) for lv, x in zip(QUANTILE_LEVELS, q, strict=True)]
-        )
+        outcome = math.log(close[f.symbol][last] / f.reference_price)
+        realized = square[f.symbol][closes[f.symbol].index.searchsorted(f.origin) : last + 1].sum()
+        ratio = max(realized, 1e-12) / f.realized_variance
+        errors = [outcome - getattr(f, name) for name in QUANTILES]
+        losses = [max(level * error, (level - 1) * error) for level, error in zip(QUANTILE_LEVELS, errors, strict=True)]
         rows.append(
             {
                 "forecast_id": f.forecast_id,
                 "target_time": f.target_time,
                 "realized_log_return": outcome,
-                "realized_variance": window.sum(),
+                "realized_variance": realized,
                 "inside_50": bool(f.q25 <= outcome <= f.q75),
                 "inside_90": bool(f.q05 <= outcome <= f.q95),
                 "qlike": ratio - math.log(ratio) - 1,
-                "pinball": pinball,
+                "pinball": sum(losses) / len(losses),
                 "scored_at": WRITTEN,
             }
         )
