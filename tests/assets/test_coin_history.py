@@ -63,6 +63,7 @@ def run(first: datetime, last: datetime) -> Ran:
     )
 
 
+@pytest.mark.slow
 def test_a_range_of_days_is_one_question_a_coin_and_twice_is_once(coingecko, engine):
     seen = read_coins_seen(engine)
     ran = run(START, START + DAY)
@@ -88,6 +89,7 @@ def test_a_coin_that_is_refused_holds_no_other(coingecko):
     assert "coin not found" in said["missing coins"]["bitcoin"]
 
 
+@pytest.mark.slow
 def test_a_limit_ends_the_run_and_what_came_before_stays(coingecko, engine, settings):
     coingecko.scripts["/api/v3/coins/sats/market_chart/range"] = [Answer(429, headers={"Retry-After": "900"})]
     ran = run(START, START)

@@ -81,6 +81,7 @@ def stored(database: Path) -> dict[str, int]:
         }
 
 
+@pytest.mark.slow
 def test_a_range_leaves_the_same_records_as_dagsters_own(ours, dagsters_own):
     instances = (ours, dagsters_own)
     runs = [run(instance, DAYS[-1]).run_id for instance in instances]

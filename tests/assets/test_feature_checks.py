@@ -31,6 +31,7 @@ def peeking(candles: pa.Table, start: datetime, end: datetime, outside: Outside)
     )
 
 
+@pytest.mark.slow
 def test_a_feature_that_sees_the_future_is_named(monkeypatch):
     monkeypatch.setattr("bitpredict_assets.features.checks.features_between", peeking)
     ran = run_job("prices_and_features", "2023-11-12", assets=["feature_table"])
@@ -73,6 +74,7 @@ def test_a_share_above_one_is_an_error(lake):
     assert ran.check_metadata("in_range")["rows outside"] == {"coverage": 116}
 
 
+@pytest.mark.slow
 def test_alone_the_checks_look_at_the_newest_days(lake):
     ran = check_alone("feature_table")
     assert {check.passed for check in ran.checks.values()} == {True}

@@ -55,6 +55,7 @@ def test_forecasts_of_other_days_are_not_looked_at(engine):
     assert checked(engine, before).check_metadata("quantiles_ordered") == {"rows": 0, "crossing": 0}
 
 
+@pytest.mark.slow
 def test_alone_the_checks_look_at_the_newest_month(engine):
     write_forecasts(engine, made_forecasts(400, first=DAY_1 - timedelta(days=60), series="old").assign(q25=0.5))
     write_forecasts(engine, made_forecasts(400, first=DAY_1))
@@ -113,6 +114,7 @@ def test_a_champion_that_loses_to_the_baseline_is_an_error(engine):
     assert check.metadata["losing"].value == ["2023-12-01 BTCUSDT 1h boosting"]
 
 
+@pytest.mark.slow
 def test_a_champion_whose_interval_does_not_hold_is_a_warning(engine):
     evaluated(engine, coverage_90=0.7)
     check = check_alone("champions").check("champion_covers")

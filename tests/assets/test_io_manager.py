@@ -197,8 +197,12 @@ def test_an_unpartitioned_asset_is_read_whole():
     [
         pytest.param(noons(3).drop_columns("level"), "levels lacks the columns ['level']", id="a column is missing"),
         pytest.param(noons(8), "do not lie inside 2024-03-03", id="another day"),
-        pytest.param(pa.concat_tables([noons(3), noons(3)]), "1 keys more than once", id="a row twice"),
-        pytest.param(noons(3, level=float("inf")), "level is not finite in 1 of 1", id="not finite"),
+        pytest.param(
+            pa.concat_tables([noons(3), noons(3)]), "1 keys more than once", id="a row twice", marks=pytest.mark.slow
+        ),
+        pytest.param(
+            noons(3, level=float("inf")), "level is not finite in 1 of 1", id="not finite", marks=pytest.mark.slow
+        ),
     ],
 )
 def test_rows_that_break_the_contract_are_refused_and_nothing_is_written(lake, table, says):

@@ -36,6 +36,7 @@ def store_quotes(engine, coins=COINS) -> pd.DataFrame:
     return frame
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("with_features")
 def test_quotes_become_breadth_and_breadth_features(engine, lake):
     quotes = store_quotes(engine)
@@ -69,6 +70,7 @@ def test_quotes_become_breadth_and_breadth_features(engine, lake):
     assert set(rows["outside_provenance"].dropna()) == {"observed"}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("with_prices")
 def test_the_list_of_today_changes_no_past_day(engine, lake, settings):
     store_quotes(engine, COINS[:6])

@@ -115,6 +115,7 @@ def test_missing_coins_are_reported_with_their_reason_and_fail_the_check(coingec
     assert len(read_quotes(engine, "bitcoin", START, END)) == 1
 
 
+@pytest.mark.slow
 def test_a_quote_of_another_day_is_none_of_this_run(coingecko, engine, monkeypatch):
     now = datetime.now(UTC)
     monkeypatch.setenv("BITPREDICT_COINGECKO_URL", coingecko.url.replace("://", "://u:hush@"))
@@ -126,6 +127,7 @@ def test_a_quote_of_another_day_is_none_of_this_run(coingecko, engine, monkeypat
     assert read_quotes(engine, "cosmos", START, END).empty
 
 
+@pytest.mark.slow
 def test_a_coin_that_stands_still_at_the_source_is_stale(coingecko):
     now = datetime.now(UTC)
     stuck = (now - timedelta(minutes=16)).isoformat()
@@ -182,6 +184,7 @@ def test_a_source_that_fails_makes_a_failed_run_and_changes_nothing(sent, says, 
     assert newest_quotes(engine).equals(before)
 
 
+@pytest.mark.slow
 def test_the_users_own_list_is_what_is_asked_for(coingecko, settings):
     settings.home.mkdir()
     settings.own_coins_file.write_text("coin_id,symbol,name\nbitcoin,BTC,Bitcoin\nxyz,XYZ,Unknown\n")

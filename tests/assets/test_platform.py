@@ -17,6 +17,7 @@ def files(folder: Path) -> int:
     return len(list(folder.rglob("*.parquet")))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("with_prices")
 def test_files_that_no_kept_version_needs_are_deleted(settings, lake, monkeypatch):
     monkeypatch.setenv("BITPREDICT_VACUUM_AFTER_DAYS", "0")

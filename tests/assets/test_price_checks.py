@@ -157,6 +157,7 @@ def test_a_close_that_stands_out_is_flagged_and_stays_as_it_is_and_a_new_level_i
     assert stored["close"][0].as_py() == odd * 1.05
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("with_prices")
 def test_alone_the_checks_look_at_what_is_stored(lake):
     assert {name: check.passed for name, check in check_alone("candles").checks.items()} == {

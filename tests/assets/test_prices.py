@@ -101,6 +101,7 @@ def test_single_days_in_any_order_give_what_the_range_gave(priced, lake):
         assert lake.read(contract).equals(priced.lake.read(contract, utc(FIRST)))
 
 
+@pytest.mark.slow
 def test_bad_rows_are_counted_by_reason_and_stay_out(put_day, lake):
     minutes = [line(FIRST, minute) for minute in range(1437)]
     minutes += [line(FIRST, 1437, close=-5), line(FIRST, 1438, close=9e9), minutes[0]]

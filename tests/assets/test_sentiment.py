@@ -72,6 +72,7 @@ def day(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d}"
 
 
+@pytest.mark.slow
 def test_the_days_rounds_go_from_news_to_hours():
     """Beside the sample the news are invented ones of its last days."""
     ran = run_job("news_today", "2023-12-30", "2023-12-31")

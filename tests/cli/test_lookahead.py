@@ -11,6 +11,7 @@ from bitpredict.features.catalog import FEATURES
 pytestmark = pytest.mark.usefixtures("filled")
 
 
+@pytest.mark.slow
 def test_every_feature_of_the_newest_day_is_compared(run):
     result = run("lookahead", "--symbol", "BTCUSDT", "--json")
     assert (result.exit_code, result.stderr) == (0, "")

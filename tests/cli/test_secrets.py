@@ -157,7 +157,10 @@ OTHERS = {
 
 
 @pytest.mark.parametrize("schemes", [STORES, STORES | OTHERS, STORES | {"DATABASE_URL": "oracle://"}])
-@pytest.mark.parametrize("credentials", [f"u:{SECRET}", f"u:a@{SECRET}", f"u:{SECRET}/x"])
+@pytest.mark.parametrize(
+    "credentials",
+    [*(pytest.param(each, marks=pytest.mark.slow) for each in (f"u:{SECRET}", f"u:a@{SECRET}")), f"u:{SECRET}/x"],
+)
 def test_the_passwords_of_stores(run, monkeypatch, settings, schemes, credentials):
     settings.home.mkdir()
     monkeypatch.setenv("BITPREDICT_MARKET", "binance")

@@ -55,6 +55,7 @@ def test_without_an_event_log_the_page_says_what_to_run_and_makes_none(settings)
     assert not settings.home.exists()
 
 
+@pytest.mark.slow
 def test_without_topics_the_page_says_what_to_run(settings):
     settings.home.mkdir()
     with open_event_log(settings) as opened:
@@ -126,6 +127,7 @@ def test_a_page_that_is_held_stays_as_it_is_until_it_is_let_go(log):
     assert test.get("plotly_chart")[0].proto.spec != before
 
 
+@pytest.mark.slow
 def test_the_table_has_the_newest_forecast_of_every_symbol_and_horizon(log):
     made.fill(log, datetime.now(UTC))
     table = run().dataframe[0].value

@@ -44,7 +44,7 @@ def said(test: AppTest) -> str:
     return plainly_said(test, "success")
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", [PAGES[0], *(pytest.param(page, marks=pytest.mark.slow) for page in PAGES[1:])])
 def test_an_empty_home_says_what_to_run(page):
     test = run(page)
     assert "bitpredict demo" in test.info[0].value

@@ -61,7 +61,7 @@ def holed(fortnight: pa.Table) -> pa.Table:
     return CANDLES.conform(pa.Table.from_pandas(frame, preserve_index=False))
 
 
-@pytest.fixture(scope="session", params=["sample", "holed", "outage"])
+@pytest.fixture(scope="session", params=["sample", "holed", pytest.param("outage", marks=pytest.mark.slow)])
 def case(request: pytest.FixtureRequest) -> Case:
     if request.param == "outage":
         base = request.getfixturevalue("recordings") / "binance_archive"

@@ -59,6 +59,7 @@ def test_the_same_training_gives_the_same_versions_and_the_same_results(trained,
     assert again.evaluations.equals(trained.evaluations)
 
 
+@pytest.mark.slow
 def test_what_is_there_is_not_trained_again(past, store, monkeypatch):
     first = train_month(past, HOUR, FEW, store, NOW)
 

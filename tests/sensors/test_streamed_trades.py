@@ -69,7 +69,7 @@ def test_ticks_go_on_where_the_last_one_ended(lane):
     assert lane.stored() == lane.expected()
 
 
-@pytest.mark.parametrize("times", [2, 3])
+@pytest.mark.parametrize("times", [2, pytest.param(3, marks=pytest.mark.slow)])
 def test_a_run_that_is_repeated_changes_nothing(lane, times):
     lane.send(*both(1, NOON), *both(2, NOON))
     (request,) = lane.tick().run_requests
@@ -138,6 +138,7 @@ def test_a_replay_of_many_days_is_taken_two_days_at_a_time(lane):
     assert lane.stored() == lane.expected()
 
 
+@pytest.mark.slow
 def test_a_pause_is_caught_up_in_bounded_bites(lane, monkeypatch):
     monkeypatch.setenv("BITPREDICT_STREAM_BITE_MESSAGES", "10")
     lane.send(*(each for i in range(20) for each in both(i, NOON)))
@@ -199,6 +200,7 @@ def test_messages_that_no_run_can_take_do_not_stop_the_lane(lane):
     assert lane.stored() == lane.expected()
 
 
+@pytest.mark.slow
 def test_a_log_that_is_away_is_said_and_loses_no_position(lane, monkeypatch, tmp_path):
     lane.send(trade(1, NOON))
     lane.catch_up()
@@ -217,6 +219,7 @@ def test_a_log_that_is_away_is_said_and_loses_no_position(lane, monkeypatch, tmp
     assert lane.stored() == lane.expected()
 
 
+@pytest.mark.slow
 def test_what_retention_deleted_is_in_the_gap_ledger_and_the_lane_goes_on(lane, engine):
     first = trade(1, NOON)
     lane.send(first)
@@ -250,6 +253,7 @@ def _forget_old(lane, retention: timedelta, *young: Trade) -> None:
         time.sleep(0.2)
 
 
+@pytest.mark.slow
 def test_a_topic_that_was_remade_is_read_from_its_start(lane):
     lane.send(*(trade(i, NOON) for i in range(3)))
     lane.catch_up()
@@ -263,6 +267,7 @@ def test_a_topic_that_was_remade_is_read_from_its_start(lane):
     assert lane.stored() == lane.expected()
 
 
+@pytest.mark.slow
 def test_a_run_whose_topic_was_remade_meanwhile_reads_nothing_of_the_new_one(lane, engine):
     lane.send(trade(1, NOON))
     (request,) = lane.tick().run_requests

@@ -119,6 +119,7 @@ class TestWholeMonths:
         assert months.candles.equals(days.candles)
         assert told == [("BTCUSDT", day) for day in MARCH]
 
+    @pytest.mark.slow
     @pytest.mark.usefixtures("both")
     def test_are_not_asked_for_when_a_day_is_not_wanted(self, web, server):
         result = collect(web, ["BTCUSDT"], midnight(MARCH[1]), midnight(date(2023, 4, 1)))

@@ -46,6 +46,7 @@ def test_a_recorded_feed(recordings):
     assert NOW - timedelta(days=2) < first.published_at < NOW
 
 
+@pytest.mark.slow
 def test_the_saved_feeds_are_read_or_refused(recordings):
     without_articles = {}
     for file in sorted((recordings / "rss" / "saved_feeds").iterdir()):

@@ -98,6 +98,7 @@ def test_a_minute_that_is_there_stays(collected, lake, raw):
     assert lake.read(CRYPTOCOMPARE_CANDLES).slice(0, 10).equals(other)
 
 
+@pytest.mark.slow
 def test_a_page_that_is_lost_is_told(collected, lake, raw, settings):
     """Where a page is missing nothing tells what it said: the answer before it counts."""
     (received,) = raw.days(SOURCE)
@@ -117,6 +118,7 @@ def test_days_of_which_nothing_is_kept_are_left_as_they_are(lake, raw):
     assert made.left_out == {}
 
 
+@pytest.mark.slow
 def test_a_day_is_looked_for_among_later_receipts(collected, lake, raw):
     empty(lake, *DAYS)
     assert rebuild_minutes(lake, raw, DAYS, utc(YESTERDAY) - timedelta(days=3)).answers == 0

@@ -15,6 +15,7 @@ from bitpredict.sources.sample_world import SAMPLE_FEEDS_FILE, sample_quotes, sa
 END = datetime(2024, 1, 1, tzinfo=UTC)
 
 
+@pytest.mark.slow
 def test_every_coin_of_the_shipped_list_is_in_every_answer():
     coins = [coin.coin_id for coin in read_coins()]
     for answer in sample_quotes(coins):

@@ -102,8 +102,8 @@ QUERIES = [QUERY, "bitcoin", "ether OR bitcoin"]
 
 
 def test_what_several_searches_read_counts_as_often_as_it_is_paid_for(x, search, engine):
-    for hour in range(20):
-        x.posts += many(20, NOW - HOUR + timedelta(minutes=hour))
+    for hour in range(10):
+        x.posts += many(40, NOW - HOUR + timedelta(minutes=hour))
         found = collect_posts(engine, search, QUERIES, 300, NOW)
         assert found.this_month == x.cost <= 300
     assert x.cost > 290

@@ -132,9 +132,8 @@ def test_symbols_of_a_partition_do_not_touch_each_other(first, second):
         assert [c for c in together.candles if c.symbol == symbol] == expected.candles
 
 
-@pytest.mark.parametrize(
-    "recipe", ["ridge", *(pytest.param(name, marks=pytest.mark.slow) for name in ("seasonal_har", "boosting"))]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("recipe", ["ridge", "seasonal_har", "boosting"])
 def test_replayed_candles_are_forecast_as_the_batch_does_to_the_last_bit(recipe, candles, models, history):
     start = datetime(2023, 12, 4, 22, tzinfo=UTC)
     end = start + timedelta(hours=4)

@@ -42,7 +42,8 @@ def assert_same_bits(live: LiveRow, batch: dict[str, object]) -> None:
     assert (live.reference_price, live.coverage_60) == (batch["reference_price"], batch["coverage_60"])
 
 
-@pytest.mark.parametrize("kind", [pytest.param("whole", marks=pytest.mark.slow), "holed"])
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["whole", "holed"])
 def test_a_live_row_is_the_batch_row_bit_by_bit(kind, candles, holed):
     """Minutes come one by one after a history of nine days; every origin of the table that was not passed by."""
     table = candles if kind == "whole" else holed

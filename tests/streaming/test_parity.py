@@ -143,7 +143,8 @@ def test_a_day_of_trades_is_what_batch_makes_of_it(day, models):
     assert min(by_horizon.values()) > 500
 
 
-@pytest.mark.parametrize("lateness", [0.0, pytest.param(2.0, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("lateness", [0.0, 2.0])
 def test_missing_trades_are_missing_to_batch_too(day, models, lateness):
     """Holes of one trade, of seconds and across minutes; some trades come out of order and fill what seemed missing."""
     rng = np.random.default_rng(4)

@@ -147,7 +147,7 @@ def test_the_live_row_is_the_graph_s_row_bit_by_bit(server, database, candles, m
 
 
 def test_between_full_five_minutes_too_a_row_has_the_other_symbol_s_of_its_minute(server, database, minutes):
-    origin = NOON + 13 * MINUTE
+    origin = NOON + 3 * MINUTE
     tell(server, database, minutes, origin)
     row = read_serving_rows(database).set_index("symbol").loc["BTCUSDT"]
     assert decoded(row["features"])["other_log_rv_60"] == minutes[origin]["ETHUSDT"].values["log_rv_60"]
@@ -166,6 +166,7 @@ def test_a_symbol_whose_minute_ends_later_is_in_the_other_s_row_at_the_second_lo
     )
 
 
+@pytest.mark.slow
 def test_two_predictors_learn_of_each_other_s_symbols_from_the_table(database, candles, minutes, lake):
     origin = NOON + 5 * MINUTE
     one, other = RowServer(lake), RowServer(lake)
@@ -224,8 +225,8 @@ def test_rows_of_a_backlog_are_counted_and_not_served(server, database, minutes)
     ("changes", "says"),
     [
         pytest.param({"coverage": 1.5}, "coverage is 1.5, outside 0 to 1", id="range"),
-        pytest.param({"rsi_14": float("inf")}, "rsi_14 is not finite", id="infinite"),
-        pytest.param({"reference_price": -1.0}, "reference_price", id="against the contract"),
+        pytest.param({"rsi_14": float("inf")}, "rsi_14 is not finite", id="infinite", marks=pytest.mark.slow),
+        pytest.param({"reference_price": -1.0}, "reference_price", id="against the contract", marks=pytest.mark.slow),
         pytest.param({"coverage": float("nan")}, "coverage", id="missing"),
     ],
 )
