@@ -6,7 +6,6 @@ never finished, and is no backup.
 
 import hashlib
 import json
-import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
@@ -23,6 +22,7 @@ from bitpredict.storage.database import REVISIONS, open_database, schema_state
 from bitpredict.storage.dumps import dump, load
 from bitpredict.storage.files import Files
 from bitpredict.storage.lake_copies import LakeTables
+from bitpredict.storage.scratch import scratch
 
 VARIABLE = "BITPREDICT_BACKUP_URL"
 _MANIFEST, _DATABASE, _LAKE = "manifest.json", "database.zst", "lake"
@@ -117,6 +117,7 @@ def prune_backups(store: Files, keep: int) -> list[str]:
     old = [name for name in store.folders("") if name not in kept and finished and name < finished[-1]]
     for name in old:
         if _is_name(name):
+            store.delete(f"{name}/{_MANIFEST}")  # first: half deleted, it is no backup any more
             store.delete_folder(name)
     return old
 
@@ -189,9 +190,8 @@ def restore_backup(settings: Settings, store: Files, backup: Backup) -> None:
             raise BitPredictError(f"{backup.name} was made by a newer BitPredict ({backup.made_by}): update BitPredict")
         lake = LakeTables(settings.lake, settings, "BITPREDICT_LAKE_URL")
         saved = LakeTables(f"{store.root}/{backup.name}/{_LAKE}", settings, VARIABLE)
-        settings.home.mkdir(parents=True, exist_ok=True)
-        with ExitStack() as undo, tempfile.TemporaryDirectory(dir=settings.home, prefix=".restore-") as folder:
-            dumped = _fetch_database(store, backup, Path(folder))
+        with scratch(settings.home, "restore") as folder, ExitStack() as undo:
+            dumped = _fetch_database(store, backup, folder)
             for table in backup.tables:
                 paths = [
                     path.removeprefix(f"{_LAKE}/") for path in backup.files if path.startswith(f"{_LAKE}/{table}/")
@@ -206,9 +206,8 @@ def restore_backup(settings: Settings, store: Files, backup: Backup) -> None:
 
 
 def _save_database(engine: Engine, store: Files, path: str, settings: Settings) -> tuple[int, str]:
-    settings.home.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=settings.home, prefix=".backup-") as folder:
-        dumped = Path(folder, "database")
+    with scratch(settings.home, "backup") as folder:
+        dumped = folder / "database"
         dump(engine, dumped)
 
         def compressed() -> Iterator[bytes]:

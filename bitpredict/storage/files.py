@@ -105,6 +105,11 @@ class Files:
             names = {info.path.rpartition("/")[2] for info in found if info.type == pafs.FileType.Directory}
             return sorted(names)
 
+    def delete(self, path: str) -> None:
+        """Delete a file, if it is there."""
+        with self._explained("delete", path), suppress(FileNotFoundError):
+            self._files.delete_file(path)
+
     def delete_folder(self, folder: str) -> int:
         """Delete everything below a folder, what is unfinished included. Returns how many files that were."""
         with self._explained("delete", folder):

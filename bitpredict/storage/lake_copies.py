@@ -111,10 +111,17 @@ class LakeTables:
         return lambda: self._go_back(table, before)
 
     def _copy(self, table: str, by: "LakeTables", paths: list[str]) -> Callable[[], None]:
+        mark = f"{table}/{UNFINISHED}"
+
         def remove() -> None:
+            if not self.files.below(mark):
+                with suppress(StorageError):  # a full disk: deleting is what helps
+                    self.files.write(f"{mark}/mark", b"")
+            for folder in self.files.folders(table):
+                if folder != UNFINISHED:  # last: half deleted, it is no table either
+                    self.files.delete_folder(f"{table}/{folder}")
             self.files.delete_folder(table)
 
-        mark = f"{table}/{UNFINISHED}"
         if self.files.below(mark):
             remove()  # a killed process left it
         elif self.files.below(table):

@@ -2,7 +2,8 @@
 
 import json
 import shutil
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from bitpredict.storage.backups import (
 )
 from bitpredict.storage.contracts import BINANCE_CANDLES, CANDLES
 from bitpredict.storage.database import connect, open_database, reading, upgrade
+from bitpredict.storage.files import Files
 from bitpredict.storage.lake import Lake
 from bitpredict.storage.market_table import write_quotes
 from bitpredict.storage.schema import metadata
@@ -235,6 +237,62 @@ def test_a_restore_that_was_killed_in_the_middle_is_run_again(saved, empty_home)
     assert everything(empty_home) == everything(settings)
     copied = {path.relative_to(empty_home.lake) for path in Path(empty_home.lake).rglob("*") if path.is_file()}
     assert {f"lake/{path}" for path in copied} == {path for path in made.files if path.startswith("lake/")}
+
+
+class KilledError(BaseException):
+    """As good as a process's end: nothing of ours catches it."""
+
+
+@contextmanager
+def killed_at_deletion(number: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Inside: the folder of that deletion loses half of its files, the first ones, and nothing is done from then on."""
+    delete, left = Files.delete_folder, [number]
+
+    def half(files: Files, folder: str) -> int:
+        left[0] -= 1
+        if left[0] > 0:
+            return delete(files, folder)
+        there = sorted(path for path in Path(files.root, folder).rglob("*") if path.is_file())
+        for path in there[: len(there) // 2] if left[0] == 0 else ():
+            path.unlink()
+        raise KilledError
+
+    with monkeypatch.context() as patched, suppress(KilledError):
+        patched.setattr(Files, "delete_folder", half)
+        yield
+
+
+@pytest.mark.parametrize("place", ["folder"], indirect=True)
+def test_a_copied_table_that_was_half_deleted_is_none(saved, tmp_path, monkeypatch):
+    """Whether what a killed restore left is deleted, or what a failed one had done."""
+    settings, made = saved
+    store, before = backup_store(settings), everything(settings)
+    load = module.load
+    for number in range(1, 9):
+        home = Settings(home=tmp_path / f"home {number}")
+        monkeypatch.setattr(module, "load", lambda *_: (_ for _ in ()).throw(StorageError("the disk is full")))
+        with killed_at_deletion(number, monkeypatch):
+            restore_backup(home, store, made)
+        monkeypatch.setattr(module, "load", load)
+        for table in (CANDLES, BINANCE_CANDLES):
+            if f"lake table {table.table}" in what_is_there(home):
+                assert Lake.from_settings(home).read(table).to_pydict() == before[table.table]
+        with killed_at_deletion(1, monkeypatch):
+            restore_backup(home, store, made)
+        restore_backup(home, store, made)
+        assert everything(home) == before
+
+
+@pytest.mark.parametrize("place", ["folder"], indirect=True)
+def test_an_old_backup_that_was_half_deleted_is_none_and_goes_next_time(saved, monkeypatch):
+    settings, first = saved
+    store, later = backup_store(settings), make_backup(settings, NOW + timedelta(days=1))
+    with killed_at_deletion(1, monkeypatch):
+        prune_backups(store, 1)
+    assert store.folders("") == [first.name, later.name]
+    assert backups(store) == [later]
+    assert prune_backups(store, 1) == [first.name]
+    assert store.folders("") == [later.name]
 
 
 def test_a_backup_of_another_kind_or_a_newer_bitpredict_is_refused(saved, monkeypatch):
