@@ -86,6 +86,10 @@ def _answering(worker: Worker, port: int) -> Iterator[None]:
         raise BitPredictError(
             f"port {port} cannot be used ({error.strerror}); end what listens there, or choose another with --port"
         ) from error
+    except OverflowError as error:
+        raise BitPredictError(
+            f"port {port} cannot be used: there are 1 to 65535; choose another with --port"
+        ) from error
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True)
     thread.start()

@@ -106,6 +106,12 @@ def test_a_taken_port_is_named_before_any_work():
             serve(Done(lambda: pytest.fail("it worked")), port)
 
 
+@pytest.mark.parametrize("port", [-1, 65536])
+def test_a_port_that_there_cannot_be_is_named_before_any_work(port):
+    with pytest.raises(BitPredictError, match=rf"port {port} cannot be used: there are 1 to 65535.*--port"):
+        serve(Done(lambda: pytest.fail("it worked")), port)
+
+
 def test_signals_are_as_before_when_it_has_ended():
     before = signal.getsignal(signal.SIGTERM)
     serve(Done(), free_ports(1)[0])
