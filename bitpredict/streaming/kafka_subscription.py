@@ -1,6 +1,6 @@
 """A member of a group on Kafka: what it owns, what it has read, and what it stores."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -83,7 +83,10 @@ class KafkaSubscription:
             return Polled(records=records)
 
     def checkpoint(
-        self, checkpoints: Mapping[Partition, Checkpoint], outputs: Sequence[tuple[str, Message]] = ()
+        self,
+        checkpoints: Mapping[Partition, Checkpoint],
+        outputs: Sequence[tuple[str, Message]] = (),
+        first: Callable[[], None] | None = None,
     ) -> None:
         foreign = [p for p in checkpoints if p not in self._owned or p in self._void]
         try:
@@ -93,7 +96,7 @@ class KafkaSubscription:
                 for topic in {topic for topic, _ in outputs}:
                     self._log.require(topic)
                 noted = {p: (self._owned[p].incarnation, checkpoint) for p, checkpoint in checkpoints.items()}
-                marks = self._transactions.store(self._member, noted, outputs)
+                marks = self._transactions.store(self._member, noted, outputs, first)
         except BaseException:
             self._void |= checkpoints.keys() & self._owned.keys()
             raise

@@ -2,8 +2,9 @@
 
 import re
 import time
-from collections.abc import Collection, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 
 from kafka import KafkaProducer
@@ -57,6 +58,7 @@ class Transactions:
     def __init__(self, clients: KafkaClients, name: str, states: str) -> None:
         self._clients, self._name, self._states = clients, name, states
         self._producer: KafkaProducer | None = None
+        self._thread: ThreadPoolExecutor | None = None
         self.unsettled = False
 
     def prepare(self) -> KafkaProducer:
@@ -76,8 +78,13 @@ class Transactions:
         member: ConsumerGroupMetadata,
         checkpoints: Mapping[Partition, tuple[str, Checkpoint]],
         outputs: Sequence[tuple[str, Message]],
+        first: Callable[[], None] | None = None,
     ) -> dict[Partition, Mark]:
         """Store (incarnation, checkpoint) by partition and append the outputs.
+
+        Args:
+            first: done in another thread while states and outputs are written. It has to be done before the positions
+                are sent; the transaction is given up if it raises.
 
         Raises:
             FencedError: the group has gone on without this member; nothing was stored.
@@ -86,7 +93,8 @@ class Transactions:
         producer = self.prepare()
         try:
             producer.begin_transaction()
-            marks = self._write(producer, checkpoints, outputs)
+            with self._beside(first):
+                marks = self._write(producer, checkpoints, outputs)
             manager = producer._transaction_manager  # the public methods wait for ever
             if marks:
                 # Only now, when states and outputs are written: a successor that finds the group's old positions can
@@ -101,6 +109,21 @@ class Transactions:
                 raise FencedError(f"another member of the group has taken over: {error}") from error
             raise
         return marks
+
+    @contextmanager
+    def _beside(self, first: Callable[[], None] | None) -> Iterator[None]:
+        """Have it done meanwhile; it has come to its end when the block has, whatever becomes of that."""
+        if first is None:
+            yield
+            return
+        if self._thread is None:
+            self._thread = ThreadPoolExecutor(1, "before-the-checkpoint")
+        done = self._thread.submit(first)
+        try:
+            yield
+        finally:
+            wait([done])
+        done.result()
 
     def _write(
         self,
@@ -129,6 +152,9 @@ class Transactions:
             self._producer = None
 
     def close(self) -> None:
+        if self._thread is not None:
+            self._thread.shutdown()
+            self._thread = None
         if self._producer is not None:
             with suppress(KafkaError):
                 self._producer.close(timeout=2)

@@ -6,7 +6,7 @@ message and without putting anything out twice.
 """
 
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple, Protocol, Self
@@ -109,13 +109,21 @@ class Subscription(Protocol):
         """
 
     def checkpoint(
-        self, checkpoints: Mapping[Partition, Checkpoint], outputs: Sequence[tuple[str, Message]] = ()
+        self,
+        checkpoints: Mapping[Partition, Checkpoint],
+        outputs: Sequence[tuple[str, Message]] = (),
+        first: Callable[[], None] | None = None,
     ) -> None:
         """Store positions and states and append `outputs` (topic, message), all of it or nothing.
+
+        Args:
+            first: done before anything of it counts, perhaps in another thread while the log works; nothing is stored
+                if it raises.
 
         Raises:
             FencedError: one of the partitions belongs to another member by now; nothing was stored.
             EventLogError: the log cannot be reached; whether it was stored is known after the next assignment.
+            StorageError: from `first`.
         """
 
     def close(self) -> None:

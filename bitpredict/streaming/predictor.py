@@ -4,14 +4,15 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pyarrow as pa
 import structlog
 from sqlalchemy import Engine
 
-from bitpredict.errors import EventLogError, FencedError, StorageError
+from bitpredict.errors import FencedError, StorageError
 from bitpredict.settings import Settings
 from bitpredict.storage.contracts import CANDLES
 from bitpredict.storage.database import BUSY_SECONDS, connect, open_engine
@@ -21,7 +22,6 @@ from bitpredict.streaming import metrics
 from bitpredict.streaming.engine import EngineSettings, Outputs, PartitionEngine
 from bitpredict.streaming.holdings import Holdings
 from bitpredict.streaming.log import EventLog, Polled, Subscription
-from bitpredict.streaming.messages import Prediction
 from bitpredict.streaming.model_watch import ModelWatch
 from bitpredict.streaming.serving import RowServer
 from bitpredict.streaming.settling import ledger_rows, settle
@@ -45,8 +45,8 @@ _log = structlog.get_logger(__name__)
 class Predictor:
     """A worker (see `service`). Several share the partitions, and take over from one that died.
 
-    Ledger first, then the checkpoint with the forecasts: killed in between, the next one makes the same rows again,
-    under the same ids.
+    The ledger's rows are there before the checkpoint with the forecasts counts: killed in between, the next one makes
+    the same rows again, under the same ids.
     """
 
     def __init__(self, settings: Settings, log: EventLog, watch: ModelWatch | None = None) -> None:
@@ -130,15 +130,13 @@ class Predictor:
         outputs = holdings.outputs
         settled = settle(outputs, datetime.now(UTC))
         checkpoints = holdings.checkpoints()
-        if not self._in_ledger(settled.predictions, stop):
-            holdings.drop(checkpoints)
-            return
+        rows = ledger_rows(settled.predictions)
         try:
-            subscription.checkpoint(checkpoints, settled.messages)
+            subscription.checkpoint(checkpoints, settled.messages, partial(self._in_ledger, rows) if rows else None)
         except FencedError as error:
             _log.info("partitions went to another predictor", error=str(error))
             holdings.drop(checkpoints)
-        except EventLogError as error:
+        except StorageError as error:  # the event log's errors are among them
             holdings.drop(checkpoints)  # the next poll brings them again, as they were stored
             self._wait(error, stop)
         else:
@@ -148,22 +146,11 @@ class Predictor:
             self._rows.give(outputs.rows)
             self._told(outputs)
 
-    def _in_ledger(self, predictions: Sequence[Prediction], stop: threading.Event) -> bool:
-        """Write what is on the beat, however long the ledger is away; False when `stop` came first."""
-        rows = ledger_rows(predictions)
-        while rows:
-            try:
-                result = write_few_forecasts(self._ledger, rows)
-            except StorageError as error:
-                self._wait(error, stop)
-                if stop.is_set():
-                    return False
-                continue
-            metrics.IN_LEDGER.labels("new").inc(result.inserted)
-            metrics.IN_LEDGER.labels("there already").inc(result.already_there)
-            self._used["ledger"] += result.inserted
-            break
-        return True
+    def _in_ledger(self, rows: Sequence[Mapping[str, object]]) -> None:
+        result = write_few_forecasts(self._ledger, rows)
+        metrics.IN_LEDGER.labels("new").inc(result.inserted)
+        metrics.IN_LEDGER.labels("there already").inc(result.already_there)
+        self._used["ledger"] += result.inserted
 
     def _engine(self, exchange: str, number: int) -> PartitionEngine:
         lateness = timedelta(milliseconds=self._settings.allowed_lateness_ms)

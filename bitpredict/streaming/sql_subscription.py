@@ -14,7 +14,7 @@ from sqlalchemy import Connection, select
 from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.pool import PoolProxiedConnection
 
-from bitpredict.errors import EventLogError, FencedError
+from bitpredict.errors import EventLogError, FencedError, StorageError
 from bitpredict.streaming.log import Checkpoint, Message, Partition, Polled, Record
 from bitpredict.streaming.sql_groups import Membership, Share
 from bitpredict.streaming.sql_messages import append_outputs, fetch
@@ -73,9 +73,14 @@ class SqlSubscription:
             pause = min(2 * pause, self._idle)
 
     def checkpoint(
-        self, checkpoints: Mapping[Partition, Checkpoint], outputs: Sequence[tuple[str, Message]] = ()
+        self,
+        checkpoints: Mapping[Partition, Checkpoint],
+        outputs: Sequence[tuple[str, Message]] = (),
+        first: Callable[[], None] | None = None,
     ) -> None:
         try:
+            if first:
+                first()  # not beside it: what it writes may lie in the same database, which has one writer
             with self._store.writing() as connection:
                 for partition, checkpoint in sorted(checkpoints.items(), key=itemgetter(0)):
                     if not self._store_one(connection, partition, checkpoint):
@@ -84,7 +89,7 @@ class SqlSubscription:
                             "its work since the last checkpoint is void"
                         )
                 append_outputs(self._store, connection, outputs)
-        except EventLogError:
+        except StorageError:
             self._void.update(self._owned.keys() & checkpoints.keys())
             raise
 

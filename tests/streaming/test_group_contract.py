@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from bitpredict.errors import EventLogError, FencedError, UnknownTopicError
+from bitpredict.errors import EventLogError, FencedError, StorageError, UnknownTopicError
 from bitpredict.streaming.log import Checkpoint, Message, Partition, Polled, TopicSpec
 from tests.support.log_member import Member, messages, poll_until
 
@@ -107,6 +107,32 @@ def test_a_refused_checkpoint_stores_nothing(event_log, topic, members):
     assert member.owned == dict.fromkeys(partitions(topic, 2))
     member.subscription.checkpoint(after, outputs[:1])
     assert len(event_log.read(f"{topic}-out", 0, 0)) == 1
+
+
+def test_what_comes_first_is_done_before_a_checkpoint_counts(event_log, topic, members, group):
+    """While it lasts nobody sees a position or an output; if it fails, neither is ever there."""
+    event_log.create([TopicSpec(f"{topic}-out", 1, None)])
+    seen: list[object] = []
+
+    def look() -> None:
+        time.sleep(0.2)
+        seen.append((event_log.groups(topic), event_log.read(f"{topic}-out", 0, 0)))
+
+    def fail() -> None:
+        time.sleep(0.1)
+        raise StorageError("the ledger is away")
+
+    member = members(topic)
+    poll_until(lambda: len(member.values()) == 100, [member])
+    after = {partition: Checkpoint(member.position(partition), b"") for partition in member.records}
+    with pytest.raises(StorageError, match="the ledger is away"):
+        member.subscription.checkpoint(after, [(f"{topic}-out", Message("k", b"never", 1))], fail)
+    poll_until(lambda: set(member.revoked) == partitions(topic, 2) and len(member.values()) == 100, [member])
+    assert member.owned == dict.fromkeys(partitions(topic, 2))
+    member.subscription.checkpoint(after, [(f"{topic}-out", Message("k", b"v", 1))], look)
+    assert seen == [({}, [])]
+    assert event_log.groups(topic)[group] == {p.number: each.position for p, each in after.items()}
+    assert [record.value for record in event_log.read(f"{topic}-out", 0, 0)] == [b"v"]
 
 
 def test_two_members_share(event_log, topic, members):
