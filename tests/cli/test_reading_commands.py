@@ -9,6 +9,7 @@ from bitpredict.settings import Settings
 from bitpredict.storage.contracts import CANDLES
 from bitpredict.storage.database import connect
 from bitpredict.storage.lake import Lake
+from bitpredict.storage.ledger import write_forecasts
 from bitpredict.storage.schema import data_gaps, forecasts, scorecard
 from tests.support import stores
 
@@ -53,6 +54,19 @@ def test_forecast_of_a_symbol_without_any_says_what_to_run(run, monkeypatch):
     assert result.exit_code == 1
     assert "no forecast of SOLUSDT" in result.stderr
     assert "bitpredict demo" in result.stderr
+
+
+@pytest.mark.usefixtures("filled")
+def test_forecast_knows_the_symbols_that_a_replay_brought_and_the_minute_ahead(run):
+    minute = newest("BTCUSDT", "5m").to_frame().T
+    minute = minute.assign(symbol="BTCUSD", horizon="1m", forecast_id="of a replay").infer_objects()
+    write_forecasts(connect(Settings()), minute)
+    for asked in (["BTCUSD"], ["BTCUSD", "--horizon", "1m"]):
+        (row,) = json.loads(run("forecast", *asked, "--json").stdout)
+        assert (row["forecast_id"], row["horizon"]) == ("of a replay", "1m")
+    refused = run("forecast", "DOGEUSD")
+    assert refused.exit_code == 1
+    assert "DOGEUSD is not collected here; known are BTCUSDT, ETHUSDT, BTCUSD" in refused.stderr
 
 
 @pytest.mark.usefixtures("filled")
