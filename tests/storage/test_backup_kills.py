@@ -5,22 +5,26 @@ import hashlib
 import random
 import shutil
 import signal
+import sqlite3
 import subprocess
 import time
-from contextlib import suppress
+from collections.abc import Callable
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import psutil
 import pytest
 from sqlalchemy import text
 
 from bitpredict.settings import Settings
 from bitpredict.storage.backups import backup_store, backups, find_backup, make_backup, verify, what_is_there
 from bitpredict.storage.contracts import BINANCE_CANDLES, CANDLES
-from bitpredict.storage.database import connect, open_database, reading
+from bitpredict.storage.database import open_database, reading, upgrade
+from bitpredict.storage.dumps import load
 from bitpredict.storage.lake import Lake
 from bitpredict.storage.ledger import write_forecasts
 from bitpredict.storage.schema import metadata
@@ -31,7 +35,7 @@ from tests.support.processes import go, running, succeed
 WORKER = "tests.support.backup_worker"
 CONTRACTS = (CANDLES, BINANCE_CANDLES)
 DAYS, FORECASTS = 20, 8_000
-ROUNDS = 6
+ROUNDS = 4
 
 State = dict[str, str]
 
@@ -43,7 +47,8 @@ def fill(settings: Settings, close: float, series: str) -> None:
     lake, rows = Lake.from_settings(settings), made_candles(0, DAYS, close=close)
     lake.replace(CANDLES, rows, midnight(), midnight(DAYS))
     lake.replace(BINANCE_CANDLES, rows.drop_columns(["halted"]), midnight(), midnight(DAYS))
-    engine = connect(settings)
+    engine = open_database(settings)
+    upgrade(engine)
     write_forecasts(engine, made_forecasts(FORECASTS, series=series))
     engine.dispose()
 
@@ -57,7 +62,8 @@ def state(settings: Settings) -> State:
     if there and there[0].startswith("database"):
         engine = open_database(settings)
         with reading(engine) as connection:
-            assert connection.execute(text("PRAGMA integrity_check")).scalars().all() == ["ok"]
+            if engine.dialect.name == "sqlite":
+                assert connection.execute(text("PRAGMA integrity_check")).scalars().all() == ["ok"]
             tables = [pd.read_sql(table.select(), connection) for table in metadata.sorted_tables]
         engine.dispose()
         found["database"] = " ".join(map(digest, tables))
@@ -122,6 +128,23 @@ def killed(what: str, after: float) -> bool:
             process.wait(after)
         process.kill()
         return process.wait() == -signal.SIGKILL
+
+
+def killed_with_its_children(what: str, once: Callable[[psutil.Process], bool]) -> None:
+    """Kill it and the programs that it runs, once that is true of it."""
+    with running(WORKER, what) as process:
+        family = psutil.Process(process.pid)
+        go(process)
+        deadline = time.monotonic() + 60
+        while not once(family):
+            assert process.poll() is None, process.communicate()
+            assert time.monotonic() < deadline
+        family.suspend()  # to look for its children takes some time
+        children = family.children(recursive=True)
+        for each in (family, *children):
+            with suppress(psutil.NoSuchProcess):
+                each.kill()
+        process.wait()
 
 
 def moments(seconds: float) -> list[float]:
@@ -191,3 +214,66 @@ def test_a_restore_into_an_empty_home_killed_in_the_middle_leaves_no_half_table(
         assert state(own) == homes.saved, f"killed after {after} s"
         assert not list(own.home.glob(".*")), "nothing is left lying about"
     assert in_the_middle, "no kill met it at its work"
+
+
+def test_a_database_in_the_middle_of_its_restore_is_what_it_was(own, homes):
+    """The last step is the only one that touches it: SQLite takes back what was not committed."""
+    large, kept = 30_000_000, 0
+    with closing(sqlite3.connect(own.home / "bitpredict.db")) as connection:
+        connection.execute("CREATE TABLE large AS SELECT zeroblob(?) AS bytes", (large,))
+        connection.commit()
+    make_backup(own)
+    saved = homes.newer
+
+    def copying(_: psutil.Process) -> bool:
+        with suppress(FileNotFoundError):
+            return (own.home / "bitpredict.db-wal").stat().st_size > large / 10
+        return False
+
+    for number in range(3):
+        with closing(sqlite3.connect(own.home / "bitpredict.db")) as connection:
+            connection.execute("UPDATE forecasts SET q50 = ?", (number + 7,))
+            connection.commit()
+        newer = state(own)
+        assert newer != saved
+        killed_with_its_children("restore", copying)
+        now = state(own)
+        assert now in (newer, saved)
+        kept += now == newer
+    assert kept, "no kill met it before its commit"
+    finished("restore")
+    assert state(own) == saved
+
+
+@pytest.mark.parametrize("server", ["postgres_url", "mariadb_url"])
+def test_a_servers_database_is_whole_or_what_it_had_is_in_a_file(server, tmp_path, request, monkeypatch):
+    """Whether PostgreSQL or MariaDB, which commits table by table: the process and the server's program are killed."""
+    monkeypatch.setenv("BITPREDICT_DATABASE_URL", request.getfixturevalue(server))
+    monkeypatch.setenv("BITPREDICT_BACKUP_URL", str(tmp_path / "backups"))
+    settings = Settings()
+    fill(settings, 1.0, "a")
+    saved = state(settings)
+    make_backup(settings)
+    loader, whole = ("psql" if server == "postgres_url" else "mariadb"), []
+
+    def loading(process: psutil.Process) -> bool:
+        with suppress(psutil.NoSuchProcess):
+            return any(child.name() == loader for child in process.children())
+        return False
+
+    for _ in range(2):
+        engine = open_database(settings)
+        write_forecasts(engine, made_forecasts(FORECASTS, series="b"))
+        newer = state(settings)["database"]
+        killed_with_its_children("restore", lambda process: loading(process) and not time.sleep(random.random() / 2))
+        whole.append(state(settings).get("database"))
+        if whole[-1] not in (newer, saved["database"]):
+            assert server == "mariadb_url"
+            (kept,) = settings.home.glob(".restore-*/*.before.sql")
+            load(engine, kept)
+            assert state(settings)["database"] == newer
+        engine.dispose()
+        finished("restore")
+        assert state(settings) == saved
+        assert not list(settings.home.glob(".*")), "nothing is left lying about"
+    assert set(whole) != {saved["database"]}, "no kill met it at its work"
