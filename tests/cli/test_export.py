@@ -59,18 +59,15 @@ SERVERS = {"postgresql": "postgres_url", "mariadb": "mariadb_url"}
 
 @pytest.fixture(params=["sqlite", *(pytest.param(name, marks=pytest.mark.slow) for name in SERVERS)])
 def engine(request, monkeypatch):
-    """A database with forecasts and outcomes, which the settings name."""
+    """The database that the settings name, with its tables."""
     if request.param in SERVERS:
         monkeypatch.setenv("BITPREDICT_DATABASE_URL", request.getfixturevalue(SERVERS[request.param]))
         upgrade(open_database(Settings()))
     engine = connect(Settings())
-    write_forecasts(engine, stores.made_forecasts())
-    write_outcomes(engine, stores.made_outcomes())
     yield engine
     engine.dispose()
 
 
-@pytest.mark.usefixtures("engine")
 @pytest.mark.parametrize(
     ("table", "made"),
     [
@@ -78,7 +75,11 @@ def engine(request, monkeypatch):
         pytest.param("forecast_outcomes", stores.made_outcomes, id="truth values"),
     ],
 )
-def test_a_database_table_comes_out_whole_whatever_the_size_of_its_pieces(run, tmp_path, monkeypatch, table, made):
+def test_a_database_table_comes_out_whole_whatever_the_size_of_its_pieces(
+    run, engine, tmp_path, monkeypatch, table, made
+):
+    write_forecasts(engine, stores.made_forecasts())
+    write_outcomes(engine, stores.made_outcomes())
     monkeypatch.setattr(rows, "ROWS_AT_ONCE", 1000)
     result = run("export", table, "--to", tmp_path / "all.parquet")
     assert (result.exit_code, result.stderr) == (0, "")

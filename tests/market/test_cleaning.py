@@ -41,7 +41,7 @@ def expected(values: list[float], window: int, threshold: float, floor: float, c
 
 
 @given(prices, windows, st.sampled_from([0.0, 1.0, 3.0]), st.sampled_from([0.0, 0.5]), st.booleans())
-@settings(max_examples=150)
+@settings(max_examples=75)
 def test_hampel_is_what_the_formula_says(values, window, threshold, floor, causal):
     if not causal and window % 2 == 0:
         window += 1
@@ -53,7 +53,7 @@ def test_hampel_is_what_the_formula_says(values, window, threshold, floor, causa
 
 
 @given(prices, prices, windows)
-@settings(max_examples=100)
+@settings(max_examples=50)
 def test_later_values_never_change_a_causal_flag(past, future, window):
     before, _ = hampel(np.array(past, dtype=float), window)
     after, _ = hampel(np.array([*past, *future], dtype=float), window)
@@ -61,7 +61,7 @@ def test_later_values_never_change_a_causal_flag(past, future, window):
 
 
 @given(prices, windows)
-@settings(max_examples=60)
+@settings(max_examples=40)
 def test_pieces_give_what_the_whole_gives(values, window):
     whole = hampel(np.array(values, dtype=float), window)
     with pytest.MonkeyPatch.context() as patch:
@@ -71,7 +71,7 @@ def test_pieces_give_what_the_whole_gives(values, window):
 
 
 @given(prices, prices)
-@settings(max_examples=60)
+@settings(max_examples=40)
 def test_no_value_is_ever_changed(ours, theirs):
     size = min(len(ours), len(theirs))
     frame = pd.DataFrame({"close": ours[:size], "other": theirs[:size]}, index=pd.Index(range(size, 0, -1), name="row"))

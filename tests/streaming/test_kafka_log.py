@@ -140,7 +140,7 @@ def expected(*prefixes: str, count: int) -> list[bytes]:
 
 def test_a_broker_that_is_nowhere_is_one_clear_error(monkeypatch):
     """Where it was looked for and what to do about it, within the time that is waited for an answer."""
-    monkeypatch.setattr(kafka_clients, "_PATIENCE_MS", 1_000)
+    monkeypatch.setattr(kafka_clients, "_PATIENCE_MS", 200)
     with KafkaLog(Settings(event_log_url="kafka://127.0.0.1:1")) as log:
         for ask in (log.topics, lambda: log.append("topic", messages(1)), lambda: log.subscribe("g", ["t"]).poll(0.1)):
             started = time.monotonic()
