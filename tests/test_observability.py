@@ -2,6 +2,8 @@ import json
 import subprocess
 import sys
 
+import pytest
+
 PROGRAM = """
 import sys, structlog
 from bitpredict.observability import configure_logging
@@ -21,6 +23,7 @@ def run(choice: str = "") -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_away_from_a_terminal_each_event_is_one_json_object_on_standard_error():
     done = run()
     first, second = (json.loads(line) for line in done.stderr.splitlines())
@@ -35,6 +38,7 @@ def test_away_from_a_terminal_each_event_is_one_json_object_on_standard_error():
     assert done.stdout == ""
 
 
+@pytest.mark.slow
 def test_people_get_lines():
     done = run("json=False")
     assert "rows rejected" in done.stderr

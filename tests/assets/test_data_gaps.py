@@ -41,6 +41,7 @@ HOLES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("holed")
 def test_a_hole_is_one_open_gap_and_nothing_is_filled(engine, lake):
     ran = run_job(JOB, f"{FIRST}", f"{THIRD}", PRICES)

@@ -125,6 +125,7 @@ def test_an_input_comes_as_it_is_annotated_with_the_runs_days(annotation, as_tab
     assert as_table(found).equals(noons(4, 5, 6))
 
 
+@pytest.mark.slow
 def test_a_look_back_loads_the_days_before_too_as_far_as_the_calendar_goes():
     run(arrow_levels)
     reaching = dg.TimeWindowPartitionMapping(start_offset=-3)

@@ -91,6 +91,7 @@ def test_without_quotes_there_is_no_breadth_and_nothing_fails(lake):
     assert lake.version(MARKET_BREADTH) is None
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("with_prices")
 def test_few_coins_are_a_warning(engine):
     store_quotes(engine, COINS[:20])
@@ -114,6 +115,7 @@ class TestServedRows:
         assert run_job("serving").success
         assert read_serving_rows(engine).equals(found)
 
+    @pytest.mark.slow
     def test_a_bad_row_leaves_the_old_one_and_fails_with_the_reason(self, engine, lake):
         run_job("serving")
         before = read_serving_rows(engine).set_index("symbol")

@@ -47,6 +47,7 @@ def said(test: AppTest) -> str:
     return plainly_said(test, "warning")
 
 
+@pytest.mark.slow
 def test_without_an_event_log_the_page_says_what_to_run_and_makes_none(settings):
     test = run()
     assert "There is no event log yet" in test.info[0].value
@@ -189,7 +190,7 @@ def test_processes_answer_ready_or_waiting_or_not_at_all(monkeypatch, log):
     servers = [ThreadingHTTPServer(("127.0.0.1", 0), Answer) for _ in range(2)]
     for server, status, name in zip(servers, (200, 503), ("COLLECTOR", "PREDICTOR"), strict=True):
         server.status = status
-        Thread(target=server.serve_forever, daemon=True).start()
+        Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
         monkeypatch.setenv(f"BITPREDICT_{name}_PORT", str(server.server_address[1]))
     try:
         test = run()

@@ -61,7 +61,9 @@ def holed(fortnight: pa.Table) -> pa.Table:
     return CANDLES.conform(pa.Table.from_pandas(frame, preserve_index=False))
 
 
-@pytest.fixture(scope="session", params=["sample", "holed", pytest.param("outage", marks=pytest.mark.slow)])
+@pytest.fixture(
+    scope="session", params=["holed", *(pytest.param(name, marks=pytest.mark.slow) for name in ("sample", "outage"))]
+)
 def case(request: pytest.FixtureRequest) -> Case:
     if request.param == "outage":
         base = request.getfixturevalue("recordings") / "binance_archive"

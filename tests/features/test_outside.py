@@ -237,6 +237,7 @@ class TestPrefixInvariance:
         assert {result.feature for result in results} >= {feature.name for feature in FEATURES}
         assert all(result.passed for result in results)
 
+    @pytest.mark.slow
     def test_a_join_on_the_rows_own_time_is_caught(self, only_bitcoin, outside):
         """As if a row could be used from its own time on, whenever it became known."""
 

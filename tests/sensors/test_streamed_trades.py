@@ -80,6 +80,7 @@ def test_a_run_that_is_repeated_changes_nothing(lane, times):
     assert lane.rows() == before
 
 
+@pytest.mark.slow
 def test_a_run_that_comes_late_changes_nothing(lane, monkeypatch):
     """The same trade twice in the log: whichever run is first, the table is the one of the log's order."""
     monkeypatch.setenv("BITPREDICT_STREAM_BITE_MESSAGES", "1")
@@ -283,6 +284,7 @@ def test_a_run_whose_topic_was_remade_meanwhile_reads_nothing_of_the_new_one(lan
     assert {row["trade_id"] for row in lane.rows()} == {"2"}
 
 
+@pytest.mark.slow
 def test_partitions_that_were_added_are_read(lane):
     lane.send(*(trade(i, NOON, symbol=f"S{i}USD") for i in range(8)))
     lane.catch_up()
@@ -293,6 +295,7 @@ def test_partitions_that_were_added_are_read(lane):
     assert {row["partition"] for row in lane.rows()} == {0, 1, 2, 3, 4}
 
 
+@pytest.mark.slow
 def test_a_run_that_failed_is_asked_for_again(lane, monkeypatch):
     lane.send(trade(1, NOON))
     (request,) = lane.tick().run_requests

@@ -126,6 +126,7 @@ class TestWholeMonths:
         assert result.candles.num_rows == 30 * 1440
         assert not any("monthly" in path for path in server.paths())
 
+    @pytest.mark.slow
     def test_fall_back_to_days(self, web, put):
         for day in MARCH:
             put(day_path("BTCUSDT", day), day_file("BTCUSDT", day, csv(day, [0])))

@@ -262,6 +262,7 @@ def test_bad_answers_are_one_clear_error(minutes, server, answer, error, says):
     assert "\n" not in str(raised.value)
 
 
+@pytest.mark.slow
 def test_it_waits_for_a_limit_of_the_second_and_goes_on(server, client):
     source = CryptoCompare(server.url, client())
     server.scripts[ROUTE] = [body(OVER_THE_SECOND)]

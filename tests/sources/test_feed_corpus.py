@@ -161,6 +161,7 @@ REACHED = {"title": 145, "summary": 559, "content": 2, "link": 22, "id": 16, "da
 elements), and of markup without sense, as of an `iframe` that is not closed, we leave less."""
 
 
+@pytest.mark.slow
 def test_what_feedparsers_tests_expect_of_an_article_is_what_we_make_of_it(recordings, monkeypatch):
     """With `-s` it prints the figures, and what differs."""
     entries = Entries()

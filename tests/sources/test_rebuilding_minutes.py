@@ -78,6 +78,7 @@ def test_minutes_come_back_as_they_were_known(collected, lake, raw, server):
     assert rebuild_minutes(lake, raw, DAYS).inserted == 0
 
 
+@pytest.mark.slow
 def test_one_day_is_made_again_and_the_other_left(collected, lake, raw):
     empty(lake, YESTERDAY)
     made = rebuild_minutes(lake, raw, [YESTERDAY])

@@ -193,6 +193,7 @@ def test_a_pause_that_x_asks_for_ends_the_round_with_what_came(x, server, search
     assert read_feeds(engine)["problem"].str.contains("asked to wait").sum() == 1
 
 
+@pytest.mark.slow
 def test_a_short_pause_is_waited_for(x, server, search, engine):
     x.posts = many(5)
     server.scripts[ROUTE] = [Answer(429, b"{}", _reset(1))]

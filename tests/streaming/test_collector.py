@@ -146,6 +146,7 @@ def test_a_broken_connection_is_made_anew_and_what_was_missed_is_fetched_in_orde
         assert read_gaps(connect(settings)).empty
 
 
+@pytest.mark.slow
 def test_what_was_missed_between_two_processes_is_fetched(settings: Settings) -> None:
     def script(server: Exchange, connection: ServerConnection, number: int) -> None:
         steadily(server, connection, range(100 * number, 100 * number + 5))
@@ -160,6 +161,7 @@ def test_what_was_missed_between_two_processes_is_fetched(settings: Settings) ->
             assert (second.outlet.tally.gaps, second.outlet.tally.repaired) == (1, 1)
 
 
+@pytest.mark.slow
 def test_what_was_missed_in_an_outage_longer_than_the_topic_s_memory_is_fetched(settings: Settings) -> None:
     def script(server: Exchange, connection: ServerConnection, number: int) -> None:
         steadily(server, connection, range(100 * number, 100 * number + 5))
@@ -175,6 +177,7 @@ def test_what_was_missed_in_an_outage_longer_than_the_topic_s_memory_is_fetched(
         assert second.places.read()["BTCUSDT"].number == 104
 
 
+@pytest.mark.slow
 def test_an_outage_that_nothing_repairs_is_in_the_gap_ledger_with_its_times(settings: Settings) -> None:
     def script(server: Exchange, connection: ServerConnection, number: int) -> None:
         steadily(server, connection, range(900_000 * number, 900_000 * number + 5))
@@ -191,6 +194,7 @@ def test_an_outage_that_nothing_repairs_is_in_the_gap_ledger_with_its_times(sett
         assert gap.end - gap.start > timedelta(hours=2)
 
 
+@pytest.mark.slow
 def test_a_symbol_that_trades_little_keeps_its_place_among_many_trades(settings: Settings) -> None:
     def script(server: Exchange, connection: ServerConnection, number: int) -> None:
         connection.send(trade_frame(9 * number, "XRPUSDT"))
@@ -218,6 +222,7 @@ def test_only_what_is_in_the_topic_is_a_place(settings: Settings) -> None:
     assert lane.places.read() == {}
 
 
+@pytest.mark.slow
 def test_a_log_that_is_away_at_first_is_waited_for(settings: Settings) -> None:
     with exchange(lambda s, c, _n: steadily(s, c, range(5))) as server, trades_api() as api:
         lane = Lane(settings, binance(server, api))
@@ -240,6 +245,7 @@ def test_trades_that_come_twice_are_put_through_once(settings: Settings) -> None
         assert lane.ids == [0, 1, 2, 3]
 
 
+@pytest.mark.slow
 def test_a_long_hole_is_fetched_page_by_page(settings: Settings) -> None:
     def script(server: Exchange, connection: ServerConnection, _number: int) -> None:
         connection.send(trade_frame(0))
@@ -409,6 +415,7 @@ def test_garbage_alone_ends_the_connection_and_opens_the_circuit(settings: Setti
         assert len(lane.rejected) == 60
 
 
+@pytest.mark.slow
 def test_a_connection_is_made_anew_when_it_is_old(settings: Settings) -> None:
     def script(_server: Exchange, connection: ServerConnection, number: int) -> None:
         for trade in range(1000):
@@ -421,6 +428,7 @@ def test_a_connection_is_made_anew_when_it_is_old(settings: Settings) -> None:
         assert lane.ids == [*range(len(lane.ids))]
 
 
+@pytest.mark.slow
 def test_a_log_that_is_away_loses_nothing_that_fits_the_buffer(settings: Settings) -> None:
     with (
         exchange(lambda s, c, _n: steadily(s, c, range(3000))) as server,
@@ -434,6 +442,7 @@ def test_a_log_that_is_away_loses_nothing_that_fits_the_buffer(settings: Setting
         assert lane.ids == [*range(3000)]
 
 
+@pytest.mark.slow
 def test_a_full_buffer_that_blocks_holds_the_exchange_back_and_loses_nothing(settings: Settings) -> None:
     with (
         exchange(lambda s, c, _n: steadily(s, c, range(3000))) as server,
@@ -474,6 +483,7 @@ def test_it_ends_within_five_seconds_though_the_log_is_away_and_says_what_is_los
     assert "100 lost" in lane.collector.summary()
 
 
+@pytest.mark.slow
 def test_polling_puts_each_trade_through_once_and_outlives_an_outage(settings: Settings) -> None:
     with trades_api() as api:
         api.newest = 100

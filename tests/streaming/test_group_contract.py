@@ -211,6 +211,7 @@ def test_added_partitions_are_assigned(event_log, topic, members):
     poll_until(lambda: sum(value.startswith(b"new") for value in member.values()) == 50, [member])
 
 
+@pytest.mark.slow
 def test_what_retention_took_is_reported(event_log, name, members):
     """A group that was away too long goes on after the hole, which it is told of."""
     event_log.create([TopicSpec(name, 1, timedelta(hours=1))])

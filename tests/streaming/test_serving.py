@@ -365,6 +365,7 @@ class TestTheThread:
         assert not server._thread.is_alive()
         assert read_serving_rows(database).empty
 
+    @pytest.mark.slow
     def test_a_locked_database_does_not_hold_up_the_end(self, server, minutes):
         connect(Settings()).dispose()
         waits = open_engine(Settings().database, "BITPREDICT_DATABASE_URL", 30.0)

@@ -39,6 +39,7 @@ def own(recorded: list[Trade], symbol: str) -> list[Trade]:
     return sorted((one for one in recorded if one.symbol == symbol), key=lambda one: one.event_time)
 
 
+@pytest.mark.slow
 def test_the_lake_s_rows_train_what_the_recording_trains(recorded, rows):
     found = train_day(rows, ["coinbase"], 50)
     assert found.untrained == {}

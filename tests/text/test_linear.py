@@ -83,6 +83,7 @@ def test_odd_texts_are_neutral_and_not_found_without_a_known_word(model):
     assert len(model.score([])) == 0
 
 
+@pytest.mark.slow
 def test_serving_needs_no_scikit_learn(model, tmp_path):
     model.save(tmp_path / "linear.npz")
     code = (
