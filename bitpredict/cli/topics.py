@@ -92,7 +92,8 @@ def _show(log: "EventLog", as_json: bool) -> None:
                 "end": end,
                 "messages_per_second": max(0, end - earlier.get(number, end)) / RATE_SECONDS,
                 "retention": _kept(state.retention),
-                "lag": {group: end - at[number] for group, at in sorted(groups.items()) if number in at},
+                # A group reads on meanwhile: it may have passed the end that was seen just before.
+                "lag": {group: max(0, end - at[number]) for group, at in sorted(groups.items()) if number in at},
             }
             for number, end in sorted(state.end.items())
         )

@@ -63,6 +63,13 @@ def test_the_lag_of_a_group_is_shown(run, tmp_path):
     assert "readers 5" in run("topics").stdout
 
 
+def test_a_group_that_read_on_while_it_was_looked_at_is_not_ahead(run, tmp_path, monkeypatch):
+    run("topics", "create")
+    with open_event_log(Settings(home=tmp_path / "home")) as log:
+        monkeypatch.setattr(type(log), "groups", lambda _self, _topic: {"readers": {0: 4, 1: 0}})
+    assert [row["lag"] for row in json.loads(run("topics", "--json").stdout)][:2] == [{"readers": 0}] * 2
+
+
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
