@@ -47,7 +47,6 @@ def said(test: AppTest) -> str:
     return plainly_said(test, "warning")
 
 
-@pytest.mark.slow
 def test_without_an_event_log_the_page_says_what_to_run_and_makes_none(settings):
     test = run()
     assert "There is no event log yet" in test.info[0].value
