@@ -42,8 +42,10 @@ def export(
         )
     found = require_table(table)
     settings = load_settings()
-    named = coin_list(symbols) if has_coins(found) else symbol_list(symbols, settings.symbols)
+    named = coin_list(symbols) if has_coins(found) else symbol_list(symbols)
     wanted = Selection(named if symbols else None, first, last)
+    # A replay's symbols are not among the configured ones.
+    foreign = set() if has_coins(found) else set(named) - set(settings.symbols)
     if to.is_dir():
         raise BitPredictError(f"{to} is a folder; name a file in it")
     if to.exists() and not force:
@@ -52,17 +54,37 @@ def export(
         lake = Lake.from_settings(settings)
         if not (days := lake.days(found)):
             raise nothing_yet(f"rows of {table}", settings)
-        rows = write_file(found.schema, _counted(lake_rows(lake, found, wanted)), to)
+        rows = write_file(found.schema, _counted(_having(foreign, lake_rows(lake, found, wanted))), to)
         there = f"; it has {days[0]} to {days[-1]}"
     else:
         with existing_database(settings, f"rows of {table}") as engine:
-            rows = write_file(database_schema(found), _counted(database_rows(engine, found, wanted)), to)
+            tables = _having(foreign, database_rows(engine, found, wanted))
+            rows = write_file(database_schema(found), _counted(tables), to)
         there = ""
     if not rows and wanted == Selection():
         raise nothing_yet(f"rows of {table}", settings)
     if not rows:
         raise StorageError(f"no rows of {table} match --symbols, --from and --to-day{there}; nothing was written")
     typer.echo(f"{rows:,} rows of {table} written to {to}")
+
+
+def _having(symbols: set[str], tables: "Iterator[pa.Table]") -> "Iterator[pa.Table]":
+    """Pass the tables on, in which each of the symbols must be.
+
+    Raises:
+        UnknownSymbolError: one was in none of them.
+    """
+    from bitpredict.errors import UnknownSymbolError
+
+    unseen = symbols
+    for table in tables:
+        if unseen:
+            unseen = unseen - set(table["symbol"].unique().to_pylist())
+        yield table
+    if unseen:
+        raise UnknownSymbolError(
+            f"{', '.join(sorted(unseen))} is not collected here (setting BITPREDICT_SYMBOLS), nor is it in these rows"
+        )
 
 
 def _counted(tables: "Iterator[pa.Table]") -> "Iterator[pa.Table]":

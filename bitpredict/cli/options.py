@@ -29,16 +29,15 @@ def day_option(*names: str, help_: str) -> typer.models.OptionInfo:
     return option
 
 
-def symbol_list(text: str, known: tuple[str, ...]) -> tuple[str, ...]:
-    """The symbols of a comma-separated list, each of them one of the `known`; all of them when it is empty.
+def symbol_list(text: str) -> tuple[str, ...]:
+    """The symbols of a comma-separated list.
 
     Raises:
-        UnknownSymbolError: one is not known.
+        UnknownSymbolError: one is no trading pair.
     """
-    from bitpredict.market.symbols import require_known
+    from bitpredict.market.symbols import parse_symbol
 
-    names = [part for part in text.split(",") if part.strip()]
-    return tuple(dict.fromkeys(require_known(name, known) for name in names)) or known
+    return tuple(dict.fromkeys(parse_symbol(part) for part in text.split(",") if part.strip()))
 
 
 def coin_list(text: str) -> tuple[str, ...]:

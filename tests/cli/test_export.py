@@ -130,7 +130,15 @@ def test_database_rows_are_chosen_by_their_own_day(run, tmp_path):
         pytest.param(
             ["candles", "--to", "x.csv", "--from", "2023-12-05", "--to-day", "2023-12-04"], 2, "after", id="backwards"
         ),
-        pytest.param(["candles", "--to", "x.csv", "--symbols", "DOGEUSDT"], 1, "BTCUSDT, ETHUSDT", id="unknown symbol"),
+        pytest.param(
+            ["candles", "--to", "x.csv", "--symbols", "DOGEUSDT"], 1, "DOGEUSDT is not collected", id="unknown symbol"
+        ),
+        pytest.param(
+            ["candles", "--to", "x.csv", "--symbols", "BTCUSDT,DOGEUSDT"], 1, "DOGEUSDT is not", id="one of two"
+        ),
+        pytest.param(
+            ["candles", "--to", "x.csv", "--symbols", "HELLO"], 1, "'HELLO' is not a trading pair", id="no pair"
+        ),
         pytest.param(["candles", "--to", "x.csv", "--from", "2031-01-01"], 1, "2023-12-01 to 2023-12-31", id="no rows"),
         pytest.param(["scorecard", "--to", "x.csv", "--from", "2023-12-01"], 1, "no day", id="rows without a day"),
         pytest.param(["forecast_outcomes", "--to", "x.csv", "--symbols", "BTCUSDT"], 1, "symbol", id="without symbol"),
@@ -206,6 +214,19 @@ def test_trades_come_out_day_by_day(run, settings, tmp_path):
     assert pq.read_table(tmp_path / "trades.parquet").to_pylist() == trades.to_pylist()
     pieces = rows.lake_rows(Lake.from_settings(settings), STREAMED_TRADES, rows.Selection())
     assert [piece.num_rows for piece in pieces] == [1, 1]
+
+
+@pytest.mark.parametrize("table", ["streamed_trades", "forecasts"])
+def test_a_replays_symbols_come_out_though_they_are_not_collected(run, settings, tmp_path, table):
+    start = datetime(2026, 4, 3, tzinfo=UTC)
+    made = {pa.string(): ["BTCUSD", "ETHUSD"], pa.bool_(): [False] * 2, TIMESTAMP: [start] * 2}
+    arrays = [pa.array(made.get(column.type, [7, 8]), column.type) for column in STREAMED_TRADES.schema]
+    trades = STREAMED_TRADES.conform(pa.table(arrays, schema=STREAMED_TRADES.schema))
+    Lake.from_settings(settings).replace(STREAMED_TRADES, trades, start, start + timedelta(days=1))
+    two = stores.made_forecasts().head(2)
+    write_forecasts(connect(settings), two.assign(symbol=["BTCUSD", "ETHUSD"], forecast_id=["a", "b"]))
+    assert run("export", table, "--to", tmp_path / "some.parquet", "--symbols", "btc-usd,BTCUSDT").exit_code == 0
+    assert pq.read_table(tmp_path / "some.parquet")["symbol"].to_pylist() == ["BTCUSD"]
 
 
 @pytest.mark.usefixtures("quoted")
