@@ -22,7 +22,8 @@ def faults(error: ValidationError, secret: frozenset[str]) -> str:
     """What is wrong with each variable, and its value unless its field is one of `secret`."""
     told = []
     for fault in error.errors():
-        field = "_".join(str(part) for part in fault["loc"])
+        field = str(fault["loc"][0])  # an element of a list has no variable of its own
         value = "" if field in secret else f"={fault['input']!r}"
-        told.append(f"BITPREDICT_{field.upper()}{value}: {fault['msg']}")
+        what = fault["ctx"]["error"] if fault["type"] == "value_error" else fault["msg"]  # the validator's own words
+        told.append(f"BITPREDICT_{field.upper()}{value}: {what}")
     return "; ".join(told)

@@ -13,6 +13,7 @@ from bitpredict.market.coins import COINS_FILE
 from bitpredict.market.symbols import parse_symbol
 from bitpredict.market.time import utc
 from bitpredict.secret_settings import ApiKey, faults
+from bitpredict.store_settings import StoreAddress, s3_options
 
 Market = Literal["sample", "archive", "binance", "coinbase", "simulated"]
 SentimentName = Literal["linear", "finbert", "vader", "vader-plain", "textblob"]
@@ -95,7 +96,7 @@ class Settings(BaseSettings):
     database_pool_size: int = Field(default=5, ge=1)
     database_pool_overflow: int = Field(default=10, ge=0)
     dagster_database_url: str = ""
-    lake_url: str = ""
+    lake_url: StoreAddress = ""
     mlflow_uri: str = ""
     redis_url: str = ""
     cache_price_seconds: float = Field(default=300.0, gt=0)
@@ -110,7 +111,7 @@ class Settings(BaseSettings):
     s3_secret_access_key: SecretStr = SecretStr("")
     vacuum_after_days: int = Field(default=30, ge=0)
     raw_retention_days: int = Field(default=90, ge=1)
-    backup_url: str = ""
+    backup_url: StoreAddress = ""
     backups_kept: int = Field(default=7, ge=1)
 
     http_timeout_seconds: float = Field(default=20.0, gt=0)
@@ -262,15 +263,7 @@ class Settings(BaseSettings):
         """What is needed to reach `url` where it is on S3; empty for a folder."""
         if not url.startswith("s3://"):
             return {}
-        options = {
-            "AWS_REGION": self.s3_region,
-            "AWS_ENDPOINT_URL": self.s3_endpoint_url,
-            "AWS_ACCESS_KEY_ID": self.s3_access_key_id.get_secret_value(),
-            "AWS_SECRET_ACCESS_KEY": self.s3_secret_access_key.get_secret_value(),
-        }
-        if self.s3_endpoint_url.startswith("http://"):
-            options["AWS_ALLOW_HTTP"] = "true"
-        return {name: value for name, value in options.items() if value}
+        return s3_options(self.s3_region, self.s3_endpoint_url, self.s3_access_key_id, self.s3_secret_access_key)
 
     @property
     def watches_the_world(self) -> bool:

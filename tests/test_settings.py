@@ -57,6 +57,15 @@ def test_symbols_are_listed_with_commas(text, symbols, monkeypatch):
         pytest.param("HTTP_TIMEOUT_SECONDS", "-1", "greater than 0", id="negative time"),
         pytest.param("HTTP_TIMEOUT_SECONDS", "nan", "greater than 0", id="no time"),
         pytest.param("VACUUM_AFTER_DAYS", "-1", "greater than or equal to 0", id="negative days"),
+        pytest.param(
+            "LAKE_URL", "ftp://x/lake", "nothing can be kept there; name a folder, or s3://", id="no lake there"
+        ),
+        pytest.param("LAKE_URL", "s3://", "name of the bucket", id="no bucket"),
+        pytest.param("LAKE_URL", "s3:///lake", "name of the bucket", id="a prefix without a bucket"),
+        pytest.param("LAKE_URL", "file://lake", "name a folder", id="no file of this machine"),
+        pytest.param(
+            "BACKUP_URL", "ftp://foo", "nothing can be kept there; name a folder, or s3://", id="no backup there"
+        ),
     ],
 )
 def test_a_malformed_setting_is_named_with_its_fault_and_where_to_mend_it(name, value, says, monkeypatch):
@@ -65,6 +74,31 @@ def test_a_malformed_setting_is_named_with_its_fault_and_where_to_mend_it(name, 
         SettingsError, match=rf"BITPREDICT_{name}={value!r}: .*{says}.* \(set it in the environment or in \.env\)"
     ):
         load_settings()
+
+
+def test_of_a_list_the_setting_is_named_and_what_is_wrong_in_it(monkeypatch):
+    monkeypatch.setenv("BITPREDICT_SENTIMENT_MODELS", "vader,gpt")
+    with pytest.raises(SettingsError, match=r"^BITPREDICT_SENTIMENT_MODELS='gpt': Input should be 'linear', 'finbert'"):
+        load_settings()
+
+
+def test_our_own_words_stand_alone(monkeypatch):
+    monkeypatch.setenv("BITPREDICT_SYMBOLS", "")
+    with pytest.raises(SettingsError, match=r"^BITPREDICT_SYMBOLS='': name at least one symbol"):
+        load_settings()
+
+
+@pytest.mark.parametrize("address", ["", "lake", "/mnt/lake", "s3://bucket", "s3://bucket/a/b"])
+def test_where_lake_and_backups_can_be(address, monkeypatch):
+    monkeypatch.setenv("BITPREDICT_LAKE_URL", address)
+    monkeypatch.setenv("BITPREDICT_BACKUP_URL", address)
+    settings = load_settings()
+    assert (settings.lake_url, settings.backup_url) == (address, address)
+
+
+def test_a_folder_may_be_named_as_a_file_address(monkeypatch):
+    monkeypatch.setenv("BITPREDICT_LAKE_URL", "file:///mnt/my%20lake")
+    assert load_settings().lake == "/mnt/my lake"
 
 
 def test_all_faults_are_named_at_once(monkeypatch):

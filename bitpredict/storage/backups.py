@@ -23,6 +23,7 @@ from bitpredict.storage.dumps import dump, load
 from bitpredict.storage.files import Files
 from bitpredict.storage.lake_copies import LakeTables
 from bitpredict.storage.scratch import scratch
+from bitpredict.store_settings import store_address
 
 VARIABLE = "BITPREDICT_BACKUP_URL"
 _MANIFEST, _DATABASE, _LAKE = "manifest.json", "database.zst", "lake"
@@ -60,11 +61,14 @@ def backup_store(settings: Settings, url: str = "") -> Files:
     """Where backups are: `url`, or what the settings name.
 
     Raises:
-        SettingsError: neither says where.
+        SettingsError: neither says where, or it can be no place of backups.
     """
-    root = url or settings.backup_url
-    if not root:
+    if not (url or settings.backup_url):
         raise SettingsError(f"{VARIABLE} is not set; name a folder on another disk, or s3://bucket/prefix")
+    try:
+        root = store_address(url or settings.backup_url)
+    except ValueError as error:
+        raise SettingsError(f"{url}: {error}") from error
     return Files(root, settings.options_for(root), VARIABLE)
 
 

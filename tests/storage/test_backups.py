@@ -338,6 +338,13 @@ def test_without_a_place_the_setting_is_named(settings):
         make_backup(settings)
 
 
+def test_where_no_backup_can_be_is_told(settings):
+    with pytest.raises(
+        SettingsError, match="ftp://foo: nothing can be kept there; name a folder, or s3://bucket/prefix"
+    ):
+        find_backup(settings, "ftp://foo/2020-01-01T00-00-00Z")
+
+
 @pytest.mark.parametrize("place", ["folder"], indirect=True)
 @pytest.mark.parametrize("wanted", ["2020-01-01T00-00-00Z", "nonsense", "/nowhere/at-all"])
 def test_a_backup_that_is_not_there_is_told_with_those_that_are(saved, wanted):
