@@ -30,18 +30,14 @@ def supervise(settings: Settings) -> None:
     """Run until Ctrl-C, SIGTERM or SIGHUP, or until one service ends by itself.
 
     Raises:
-        BitPredictError: this home is up already, a port is taken, or a service ended; the message has the end of its
-            log.
+        BitPredictError: this home is up already, a port is taken or meant for two, or a service ended; the message has
+            the end of its log.
         StorageError: the home cannot be written.
     """
     home = prepare_dagster_home(settings)
     with _only_one(home):
         running = services(settings, home)
-        for service in running:
-            if service.port and listening(HOST, service.port):
-                raise BitPredictError(
-                    f"port {service.port} ({service.name}) is taken; end what listens there, or set {service.setting}"
-                )
+        _require_ports(running)
         environment = {**os.environ, "DAGSTER_HOME": str(home), "BITPREDICT_HOME": str(settings.home)}
         out = console()
         for number in ENDING:
@@ -57,6 +53,23 @@ def supervise(settings: Settings) -> None:
                 signal.signal(number, signal.SIG_IGN)
             _end(running)
         out.print("all ended")
+
+
+def _require_ports(running: Sequence[Service]) -> None:
+    """Each service needs a port of its own, where nobody listens yet."""
+    meant: dict[int, Service] = {}
+    for service in running:
+        if service.port is None:
+            continue
+        if (other := meant.setdefault(service.port, service)) is not service:
+            raise BitPredictError(
+                f"port {service.port} is meant for the {other.name} ({other.setting}) and for the {service.name} "
+                f"({service.setting}); set one of them to another port"
+            )
+        if listening(HOST, service.port):
+            raise BitPredictError(
+                f"port {service.port} ({service.name}) is taken; end what listens there, or set {service.setting}"
+            )
 
 
 @contextmanager
