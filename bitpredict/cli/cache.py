@@ -43,7 +43,7 @@ def stats(as_json: AsJson = False) -> None:
 def clear(
     namespace: Annotated[str, typer.Argument(help="price, news or sentiment; by default all.")] = "",
 ) -> None:
-    """Forget what is kept, in every process: whoever asks next reads the database."""
+    """Forget what is kept, in every process: whoever asks next reads the database. Exit with 1 where they keep it."""
     from bitpredict.errors import StorageError
     from bitpredict.settings import load_settings
     from bitpredict.storage.cache import open_cache
@@ -54,4 +54,9 @@ def clear(
         cleared = cache.clear(name)
         if settings.redis_url and cache.usage(name) is None:
             raise StorageError(f"{cache.where}: start it or change BITPREDICT_REDIS_URL")
+        if cleared is None:
+            raise StorageError(
+                f"{name}: other processes give what they keep until its time is over, {settings.home} cannot be "
+                "written to tell them; change its rights, or start them again"
+            )
         typer.echo(f"{name}: " + (f"{cleared} values" if settings.redis_url else "every process forgets its own"))

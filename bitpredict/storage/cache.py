@@ -95,8 +95,9 @@ class Store(Protocol):
     def invalidate(self, space: Namespace) -> None:
         """Begin the next generation, for every process that shares the store."""
 
-    def clear(self, space: Namespace) -> int:
-        """`invalidate`, and give the memory back; returns how many values that were."""
+    def clear(self, space: Namespace) -> int | None:
+        """`invalidate`, and give the memory back; returns how many values that were, None where other processes keep
+        theirs until their time is over."""
 
     def usage(self, space: Namespace) -> Usage | None:
         """None while the store is away."""
@@ -146,8 +147,8 @@ class Cache:
             self._invalidated[namespace] += 1
         self._store.invalidate(space)
 
-    def clear(self, namespace: str) -> int:
-        """`invalidate`, and give the memory back; returns how many values that were."""
+    def clear(self, namespace: str) -> int | None:
+        """See `Store.clear`."""
         space = self._space(namespace)
         with self._lock:
             self._invalidated[namespace] += 1

@@ -71,27 +71,13 @@ class MemoryStore:
 
     def invalidate(self, space: Namespace) -> None:
         """See `cache.Store`."""
-        file = self._folder / space.name
-        new = file.with_name(f".{space.name}-{uuid4().hex}")
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            new.write_text(uuid4().hex)
-            new.replace(file)
-        except OSError as error:
-            _log.warning(
-                "other processes do not hear of newer rows before their values' time is over",
-                namespace=space.name,
-                problem=f"{file} cannot be written: {error.strerror}",
-            )
-        with self._lock:
-            self._shelf(space).clear()
+        self._begin_next(space)
 
-    def clear(self, space: Namespace) -> int:
+    def clear(self, space: Namespace) -> int | None:
         """See `cache.Store`."""
         with self._lock:
             there = len(self._shelf(space))
-        self.invalidate(space)
-        return there
+        return there if self._begin_next(space) else None
 
     def usage(self, space: Namespace) -> Usage:
         """See `cache.Store`."""
@@ -103,6 +89,26 @@ class MemoryStore:
             size = sum(len(kept.value) for kept in shelf.values())
             hits, misses, evictions = (self._counts[space.name, what] for what in ("hits", "misses", "evictions"))
             return Usage(len(shelf), size, hits, misses, evictions)
+
+    def _begin_next(self, space: Namespace) -> bool:
+        """Begin the next generation here; whether other processes hear of it."""
+        file = self._folder / space.name
+        new = file.with_name(f".{space.name}-{uuid4().hex}")
+        told = True
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            new.write_text(uuid4().hex)
+            new.replace(file)
+        except OSError as error:
+            told = False
+            _log.warning(
+                "other processes do not hear of newer rows before their values' time is over",
+                namespace=space.name,
+                problem=f"{file} cannot be written: {error.strerror}",
+            )
+        with self._lock:
+            self._shelf(space).clear()
+        return told
 
     def _look(self, space: Namespace, key: str) -> Look:
         generation = self._generation(space)

@@ -34,6 +34,15 @@ def test_clearing_reaches_the_other_processes_of_this_machine(run):
     assert cache.value("news", "a", lambda: b"new", BYTES) == b"new"
 
 
+def test_where_the_other_processes_cannot_be_told_nothing_else_is_said(run, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setenv("BITPREDICT_HOME", str(tmp_path / "file" / "home"))
+    result = run("cache", "clear")
+    assert result.exit_code == 1
+    assert "price: other processes give what they keep until its time is over" in result.stderr
+    assert "every process forgets" not in result.output
+
+
 def test_an_unknown_namespace_is_one_line(run):
     result = run("cache", "clear", "prices")
     assert result.exit_code == 1
