@@ -5,11 +5,13 @@ import platform
 import shutil
 import socket
 from collections.abc import Iterator
+from difflib import get_close_matches
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from tempfile import TemporaryFile
 
 from pydantic import SecretStr
+from pydantic_settings import DotEnvSettingsSource
 
 from bitpredict.cli.finding import Finding, Status
 from bitpredict.masking import masked
@@ -47,6 +49,16 @@ def settings_in_force(settings: Settings) -> Iterator[Finding]:
         if name in settings.model_fields_set:
             origin = "environment" if variable in environment else ".env"
         yield Finding(variable, Status.OK, f"{shown(value)} ({origin})")
+
+
+def unknown_settings() -> Iterator[Finding]:
+    """Every variable that is named as a setting is and is none, as a mistyped one: whoever sets it is not heard."""
+    prefix, known = "BITPREDICT_", [name.upper() for name in Settings.model_fields]
+    there = {name.upper() for name in (*os.environ, *DotEnvSettingsSource(Settings).env_vars)}
+    named = {name.removeprefix(prefix) for name in there if name.startswith(prefix)}
+    for name in sorted(named.difference(known)):
+        meant = "".join(f"set {prefix}{close} if you meant that, or " for close in get_close_matches(name, known, 1))
+        yield Finding(prefix + name, Status.WARN, "no setting has this name: it is ignored", f"{meant}remove it")
 
 
 def shown(value: object) -> str:

@@ -47,6 +47,7 @@ def _examine() -> "Iterator[Finding]":
         yield Finding("settings", Status.FAIL, str(error))
     else:
         yield from checkup.settings_in_force(settings)
+        yield from checkup.unknown_settings()
         yield checkup.home(settings.home)
         yield checkup_stores.database(settings)
         yield from checkup_stores.lake(settings)

@@ -98,6 +98,19 @@ def test_settings_are_shown_with_their_origin_and_without_secrets(run, monkeypat
     assert "hush-hush" not in run("doctor").output
 
 
+def test_a_mistyped_setting_is_named_with_the_one_that_was_meant(run, monkeypatch, tmp_path):
+    monkeypatch.setenv("BITPREDICT_STARTT", "2020-01-01")
+    (tmp_path / ".env").write_text("BITPREDICT_X_TOKENS=hush-hush\nOTHER=1\n")
+    found = findings(run)
+    assert {name for name, row in found.items() if "no setting has this name" in row["detail"]} == {
+        "BITPREDICT_STARTT",
+        "BITPREDICT_X_TOKENS",
+    }
+    assert found["BITPREDICT_STARTT"]["status"] == "warn"
+    assert found["BITPREDICT_STARTT"]["remedy"] == "set BITPREDICT_START if you meant that, or remove it"
+    assert "hush-hush" not in json.dumps(list(found.values()))
+
+
 def test_malformed_settings_are_a_finding_among_the_others(run, monkeypatch):
     monkeypatch.setenv("BITPREDICT_HTTP_ATTEMPTS", "many")
     found = findings(run, code=1)
