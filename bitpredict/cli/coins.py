@@ -46,7 +46,9 @@ def add(
     from bitpredict.market.coins import Coin, checked
 
     coin = checked(Coin(coin_id, symbol, name))
-    _change(lambda coins: coins | {coin_id: coin})
+    if before := _change(lambda coins: coins | {coin_id: coin}).get(coin_id):
+        now = "nothing changed" if coin == before else f"it is {symbol}, {name} now"
+        typer.echo(f"{coin_id} was there already as {before.symbol}, {before.name}; {now}")
 
 
 @_coins.command("remove")
@@ -64,13 +66,15 @@ def remove(coin_id: CoinId) -> None:
     _change(without)
 
 
-def _change(change: "Callable[[dict[str, Coin]], dict[str, Coin]]") -> None:
+def _change(change: "Callable[[dict[str, Coin]], dict[str, Coin]]") -> "dict[str, Coin]":
+    """Make the list what `change` makes of it; returns what it was."""
     from bitpredict.errors import SettingsError
     from bitpredict.market.coins import read_coins, write_coins
     from bitpredict.settings import load_settings
 
     settings = load_settings()
-    changed = change({coin.coin_id: coin for coin in read_coins(settings.coins_file)})
+    before = {coin.coin_id: coin for coin in read_coins(settings.coins_file)}
+    changed = change(before)
     try:
         write_coins(settings.own_coins_file, changed.values())
     except OSError as error:
@@ -78,3 +82,4 @@ def _change(change: "Callable[[dict[str, Coin]], dict[str, Coin]]") -> None:
             f"cannot write {settings.own_coins_file}: {error.strerror}; change its rights or set BITPREDICT_HOME"
         ) from error
     typer.echo(f"{len(changed)} coins in {settings.own_coins_file}")
+    return before

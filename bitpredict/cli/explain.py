@@ -34,9 +34,13 @@ def explain(
     from bitpredict.settings import load_settings
     from bitpredict.streaming.explain import explain as follow_back
 
+    if not (wanted := forecast_id.strip()):
+        raise typer.BadParameter(
+            "the id is empty; `bitpredict forecast SYMBOL --json` shows ids", param_hint="FORECAST_ID"
+        )
     settings = load_settings()
     with _event_log(settings) as log, _ledger(settings) as engine:
-        found = follow_back(settings, log, engine, forecast_id.strip())
+        found = follow_back(settings, log, engine, wanted)
     if as_json:
         typer.echo(to_json([asdict(found)]))
     else:

@@ -44,9 +44,8 @@ def read_feed_addresses(file: Path = FEEDS_FILE) -> tuple[FeedAddress, ...]:
         with file.open(newline="", encoding="utf-8") as lines:
             rows = list(csv.reader(lines))
     except (OSError, UnicodeDecodeError) as error:
-        raise ContractError(
-            f"{file}: the list of feeds cannot be read ({error}); check BITPREDICT_FEEDS_FILE"
-        ) from error
+        why = getattr(error, "strerror", None) or error
+        raise ContractError(f"{file}: the list of feeds cannot be read ({why}); check BITPREDICT_FEEDS_FILE") from error
     if not rows or rows[0] != _HEADER:
         raise ContractError(f"{file}: the first line must be {','.join(_HEADER)}")
     feeds: dict[str, FeedAddress] = {}

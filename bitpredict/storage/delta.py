@@ -94,8 +94,8 @@ class DeltaTables:
         newest = self.open(contract)
         uri = self.uri(contract)
         if newest is None or not 0 <= version <= newest.version():
-            there = "no table yet" if newest is None else f"versions up to {newest.version()}"
-            raise StorageError(f"{uri} has no version {version}: there is {there}; see bitpredict data versions")
+            there = "there is no table yet" if newest is None else f"the newest is {newest.version()}"
+            raise StorageError(f"{uri} has no version {version}: {there}; see bitpredict data versions")
         kept = f"files are kept for BITPREDICT_VACUUM_AFTER_DAYS; see bitpredict data versions {contract.table}"
         try:
             table = DeltaTable(uri, version=version, storage_options=self.storage_options)

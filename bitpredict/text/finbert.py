@@ -133,7 +133,8 @@ def _read_config(path: Path) -> Mapping[str, Any]:
     try:
         config = json.loads(path.read_bytes())
     except (OSError, ValueError) as error:
-        raise ModelError(f"{path} cannot be read ({error}); fetch it again") from error
+        why = getattr(error, "strerror", None) or error
+        raise ModelError(f"{path} cannot be read ({why}); fetch it again") from error
     if not isinstance(config, dict):
         raise ModelError(f"{path} holds no settings; fetch it again")
     return config

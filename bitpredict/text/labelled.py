@@ -44,7 +44,8 @@ def read_labelled(path: Path, text_column: str = "text", label_column: str = "la
                 )
             pairs = [_pair(path, rows.line_num, row[text_column], row[label_column]) for row in rows]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ModelError(f"{path} cannot be read ({error}); give a CSV file in UTF-8 with a header") from error
+        why = getattr(error, "strerror", None) or error
+        raise ModelError(f"{path} cannot be read ({why}); give a CSV file in UTF-8 with a header") from error
     if not pairs:
         raise ModelError(f"{path} has no rows; label some texts first")
     return Labelled(tuple(text for text, _ in pairs), np.array([label for _, label in pairs], np.int8))

@@ -22,7 +22,10 @@ def test_a_coin_is_added_renamed_and_removed_and_the_shipped_list_stays(run, set
     added = run("coins", "add", "dogwifhat", "WIF", "dogwifhat")
     assert (added.exit_code, added.stdout) == (0, f"93 coins in {settings.home / 'coins.csv'}\n")
     assert "dogwifhat" in ids(run)
-    run("coins", "add", "dogwifhat", "$WIF", "dogwifhat, with a hat")
+    again = run("coins", "add", "dogwifhat", "WIF", "dogwifhat").stdout
+    assert again.endswith("dogwifhat was there already as WIF, dogwifhat; nothing changed\n")
+    corrected = run("coins", "add", "dogwifhat", "$WIF", "dogwifhat, with a hat").stdout
+    assert "was there already as WIF, dogwifhat; it is $WIF, dogwifhat, with a hat now" in corrected
     (coin,) = (coin for coin in read_coins(settings.coins_file) if coin.coin_id == "dogwifhat")
     assert (coin.symbol, coin.name) == ("$WIF", "dogwifhat, with a hat")
     run("coins", "remove", "bitcoin")

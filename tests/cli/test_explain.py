@@ -306,6 +306,12 @@ def test_an_unknown_id_says_where_ids_are(run):
     assert result.stderr.count("\n") == 1
 
 
+def test_an_empty_id_is_said_to_be_empty(run):
+    result = run("explain", " ")
+    assert result.exit_code == 2
+    assert "the id is empty; `bitpredict forecast SYMBOL --json` shows ids" in result.stderr
+
+
 def test_an_empty_home_stays_empty(run, settings):
     assert run("explain", "abc").exit_code == 1
     assert not settings.home.exists()

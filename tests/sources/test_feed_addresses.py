@@ -61,5 +61,7 @@ def test_a_list_that_is_wrong_is_refused_with_its_line(tmp_path, content, says):
 
 
 def test_a_list_that_is_not_there_names_the_setting(tmp_path):
-    with pytest.raises(ContractError, match="check BITPREDICT_FEEDS_FILE"):
+    with pytest.raises(
+        ContractError, match=r"cannot be read \(No such file or directory\); check BITPREDICT_FEEDS_FILE"
+    ):
         read_feed_addresses(tmp_path / "none.csv")

@@ -126,7 +126,7 @@ def test_a_restored_version_is_a_new_one(lake, lake_settings):
 def test_a_version_that_never_was_is_an_error(lake, version):
     write(lake, 0, 1.0)
     write(lake, 0, 2.0)
-    with pytest.raises(StorageError, match=f"no version {version}: there is versions up to 1"):
+    with pytest.raises(StorageError, match=f"no version {version}: the newest is 1;"):
         lake.read(CANDLES, version=version)
     with pytest.raises(StorageError, match="no table yet"):
         lake.read(FEATURE_TABLE, version=0)

@@ -105,7 +105,7 @@ def test_a_file_that_cannot_be_used_is_refused_with_its_line(tmp_path, content, 
 
 
 def test_a_missing_file_and_one_of_other_bytes(tmp_path):
-    with pytest.raises(ModelError, match="cannot be read"):
+    with pytest.raises(ModelError, match=r"none\.csv cannot be read \(No such file or directory\); give a CSV file"):
         read_labelled(tmp_path / "none.csv")
     (tmp_path / "latin.csv").write_bytes(b"text,label\n\xff\xfe,1\n")
     with pytest.raises(ModelError, match="cannot be read"):
