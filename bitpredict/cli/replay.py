@@ -52,6 +52,8 @@ def replay(
     pace = parse_speed(speed)
     if (file is None) == (candles <= 0):
         raise typer.BadParameter("name a FILE, or the days of --candles DAYS")
+    if candles and loop:
+        raise typer.BadParameter("--loop is for a FILE: stored candles must not come again under other times")
     configure_logging()
     settings = load_settings()
     with open_event_log(settings) as log:

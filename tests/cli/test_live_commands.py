@@ -1,13 +1,15 @@
 """`topics` and `replay` on a SQLite event log."""
 
 import json
+import time
 from pathlib import Path
 
 import pytest
 
 from bitpredict.settings import Settings
-from bitpredict.streaming.log import Checkpoint, Message, Partition
+from bitpredict.streaming.log import Checkpoint, Message, Partition, Record
 from bitpredict.streaming.open_log import open_event_log
+from tests.support.kafka import serving
 from tests.support.ports import free_ports
 
 HEADER = "event_time,product_id,price,best_bid,best_ask\n"
@@ -63,6 +65,46 @@ def test_the_lag_of_a_group_is_shown(run, tmp_path):
     assert "readers 5" in run("topics").stdout
 
 
+def test_the_rate_is_that_of_messages_and_not_of_offsets(run, tmp_path, monkeypatch):
+    def rates() -> list[float]:
+        rows = json.loads(run("topics", "--json").stdout)
+        return [row["messages_per_second"] for row in rows if row["topic"] == "binance-trades"]
+
+    run("topics", "create")
+    with open_event_log(Settings(home=tmp_path / "home")) as log:
+        log.append("binance-trades", [Message("BTCUSDT", b"{}", int(time.time() * 1000))] * 2500)
+        assert sorted(rates()) == [0.0, 250.0]
+        read, asked = type(log).read, []
+
+        def every_second(*where: object) -> list[Record]:
+            asked.append(where[-1] - where[-2])
+            return read(*where)[::2]  # as if a transaction's marker stood after each message
+
+        monkeypatch.setattr(type(log), "read", every_second)
+    assert sorted(rates()) == [0.0, 125.0]
+    assert asked == [1000], "a sample tells enough"
+
+
+@pytest.mark.slow
+def test_on_kafka_a_transactions_marker_is_no_message(run, monkeypatch):
+    soon = int(time.time() * 1000) + 60_000  # however long the rest takes, it is no older than ten seconds
+    with serving() as url:
+        monkeypatch.setenv("BITPREDICT_EVENT_LOG_URL", url)
+        run("topics", "create")
+        with open_event_log(Settings()) as log:
+            subscription = log.subscribe("makers", ["binance-trades"])
+            owned: set[Partition] = set()
+            while not owned:
+                owned = set(subscription.poll(1.0).assigned)
+            for _ in range(10):
+                made = [("predictions", Message("BTCUSDT", b"{}", soon))]
+                subscription.checkpoint({partition: Checkpoint(0, b"") for partition in owned}, made)
+            subscription.close()
+        rows = [row for row in json.loads(run("topics", "--json").stdout) if row["topic"] == "predictions"]
+    assert sum(row["end"] for row in rows) >= 20, "each transaction has its marker"
+    assert sum(row["messages_per_second"] for row in rows) == pytest.approx(1.0)
+
+
 def test_a_group_that_read_on_while_it_was_looked_at_is_not_ahead(run, tmp_path, monkeypatch):
     run("topics", "create")
     with open_event_log(Settings(home=tmp_path / "home")) as log:
@@ -75,6 +117,7 @@ def test_a_group_that_read_on_while_it_was_looked_at_is_not_ahead(run, tmp_path,
     [
         (("replay",), "name a FILE"),
         (("replay", "ticks.csv", "--candles", "2"), "name a FILE"),
+        (("replay", "--candles", "7", "--loop"), "--loop is for a FILE"),
         (("replay", "ticks.csv", "--speed", "fast"), "write 1x, 10x or max"),
         (("replay", "ticks.csv", "--speed", "0x"), "write 1x, 10x or max"),
         (("replay", "no-such-file.csv"), "no-such-file.csv"),
