@@ -126,14 +126,21 @@ def hourly(settings: Settings) -> pd.DataFrame:
 @st.cache_data(ttl=SECONDS, show_spinner=False, hash_funcs=HASHED)
 def freshness(settings: Settings) -> pd.DataFrame:
     """Of each table of the lake and each one of the database that grows with time: where it is, and newest, the time of
-    its newest row (of the lake the newest day); null where it is empty."""
+    its newest row (of the lake the newest day); null where it is empty. What was `replayed` does not count."""
     lake = Lake.from_settings(settings)
     rows = [(contract.table, "lake", _newest_in(lake, contract)) for contract in TABLES]
     with database(settings) as engine:
         rows += [(name, "database", _largest(engine, column)) for name, column in _NEWEST.items()]
-    rows.append(("forecasts", "database", forecasts(settings)["origin"].max()))
+    origins = forecasts(settings)["origin"]
+    rows.append(("forecasts", "database", origins[origins <= market_now(settings)].max()))
     found = pd.DataFrame(rows, columns=["table", "store", "newest"])
     return found.assign(newest=pd.to_datetime(found["newest"], utc=True))
+
+
+def replayed(settings: Settings) -> list[str]:
+    """The symbols whose newest forecasts are of a time that the market has not come to: a replay has its own."""
+    found = forecasts(settings)
+    return sorted(found.loc[found["origin"] > market_now(settings), "symbol"].unique())
 
 
 def cache(settings: Settings) -> tuple[str, pd.DataFrame]:

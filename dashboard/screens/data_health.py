@@ -41,6 +41,10 @@ def body(settings: Settings) -> None:
     )
     if ended:
         st.caption("The market's calendar has ended: ages are counted to its end, and nothing is late.")
+    if replayed := world_queries.replayed(settings):
+        st.caption(
+            f"Forecasts of {literal(', '.join(replayed))} are a replay's, in its own later time: they do not count."
+        )
     if settings.invented_quotes or settings.invented_news:
         st.caption("Quotes, news and what follows from them are simulated: invented for the demonstration.")
     st.subheader("Open gaps", anchor=False)

@@ -13,11 +13,13 @@ from bitpredict.settings import Settings
 from bitpredict.sources.circuits import Circuits
 from bitpredict.storage.cache import open_cache
 from bitpredict.storage.database import connect
+from bitpredict.storage.ledger import write_forecasts
 from bitpredict.storage.news_table import write_news
 from bitpredict.storage.schema import crypto_news, news_feeds
 from dashboard import world_queries
 from tests.support import world
 from tests.support.pages import metrics, plainly_said, run
+from tests.support.stores import made_forecasts
 
 PAGES = ("market", "news", "data_health")
 
@@ -186,6 +188,24 @@ def test_newer_quotes_are_shown_when_their_writer_tells_of_them(settings):
     open_cache(settings).invalidate("price")
     st.cache_data.clear()
     assert len(run("market").dataframe[0].value) == 4
+
+
+@pytest.mark.slow
+def test_a_replays_forecasts_do_not_make_the_ledger_fresh(settings):
+    def shown() -> tuple[pd.Timestamp, list[str]]:
+        st.cache_data.clear()
+        newest = world_queries.freshness(settings).set_index("table").loc["forecasts", "newest"]
+        return newest, world_queries.replayed(settings)
+
+    of_the_sample = made_forecasts()
+    newest = of_the_sample["origin"].max()
+    later = of_the_sample.head(1).assign(forecast_id="r", symbol="BTCUSD", origin=newest + timedelta(days=800))
+    write_forecasts(connect(settings), later.assign(variant="champion"))
+    assert pd.isna(shown()[0])
+    assert shown()[1] == ["BTCUSD"]
+    write_forecasts(connect(settings), of_the_sample)
+    assert shown() == (newest, ["BTCUSD"])
+    assert "Forecasts of BTCUSD are a replay's" in said(run("data_health"))
 
 
 @pytest.mark.slow
