@@ -36,12 +36,14 @@ def read_coins(file: Path = COINS_FILE) -> tuple[Coin, ...]:
     """The coins of a list, ordered by id.
 
     Raises:
-        OSError: the file cannot be read.
-        ContractError: a line is not `coin_id,symbol,name`, an id is malformed or there twice, or the list is empty.
+        ContractError: the file cannot be read, a line is not `coin_id,symbol,name`, an id is malformed or there twice,
+            or the list is empty.
     """
     try:
         with file.open(newline="", encoding="utf-8") as lines:
             rows = list(csv.reader(lines))
+    except OSError as error:
+        raise ContractError(f"{file}: the list of coins cannot be read ({error.strerror})") from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise ContractError(f"{file} is no CSV file in UTF-8 ({error})") from error
     if not rows or rows[0] != _HEADER:

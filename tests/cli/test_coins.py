@@ -56,6 +56,13 @@ def test_the_last_coin_stays(run, settings):
     assert ids(run) == ["bitcoin"]
 
 
+def test_a_list_that_cannot_be_read_is_one_line(run, settings):
+    settings.own_coins_file.mkdir(parents=True)
+    result = run("coins", "list")
+    assert result.exit_code == 1
+    assert result.stderr == f"error: {settings.own_coins_file}: the list of coins cannot be read (Is a directory)\n"
+
+
 def test_a_list_broken_by_hand_names_its_line(run, settings):
     settings.home.mkdir()
     settings.own_coins_file.write_text("coin_id,symbol,name\nbitcoin,BTC\n")
