@@ -83,8 +83,15 @@ def test_a_log_that_cannot_be_opened_is_one_message(settings):
     assert len(test.error) == 1
 
 
-def test_price_rate_age_latency_and_market_time_of_a_replay(log):
-    made.fill(log, datetime.now(UTC))
+def test_price_rate_age_latency_and_market_time_of_a_replay(log, monkeypatch):
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return filled
+
+    filled = datetime.now(UTC)
+    made.fill(log, filled)
+    monkeypatch.setattr(following, "datetime", Clock)  # however long a page takes to show
     test = run()
     assert f"market time {made.CANDLES_END:%Y-%m-%d %H:%M:%S} UTC" in said(test)
     test.segmented_control(key="live symbol").set_value("BTCUSD").run()

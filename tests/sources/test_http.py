@@ -69,7 +69,7 @@ def test_the_query_is_sent_and_named_in_errors(server, client):
             Answer(body=b"4\r\nfour\r\n", headers={"Transfer-Encoding": "chunked"}, cut_after=9),
             id="cut off between chunks",
         ),
-        pytest.param(Answer(delay=0.3), id="slow to answer"),
+        pytest.param(Answer(delay=0.8), id="slow to answer"),
         pytest.param(Answer(drip=0.005), id="dripping"),
     ],
 )
@@ -77,13 +77,13 @@ class TestAPassingFailure:
     def test_is_overcome(self, failure, url, client, server):
         server.scripts[FILE] = [failure, failure]
         before = counter("requests"), counter("retries")
-        assert client(timeout=0.1, deadline=0.1).get(url).body == BODY
+        assert client(timeout=0.4, deadline=0.4).get(url).body == BODY
         assert (counter("requests") - before[0], counter("retries") - before[1]) == (3, 2)
 
     def test_that_stays_is_an_error(self, failure, url, client, server):
         server.scripts[FILE] = [failure] * 9
         with pytest.raises(SourceUnavailableError, match=r"/file: .*3 attempts\); try again later"):
-            client(timeout=0.1, deadline=0.1).get(url)
+            client(timeout=0.4, deadline=0.4).get(url)
         assert len(server.asked) == 3
 
 

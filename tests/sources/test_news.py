@@ -48,7 +48,7 @@ def feeds(server: ArchiveServer, *names: str) -> list[FeedAddress]:
 @pytest.fixture
 def collect(engine: Engine, server, client) -> Callable[..., NewsCollected]:
     """A round over the named feeds, so many intervals from now."""
-    http = client(attempts=1, timeout=0.5, deadline=0.8)
+    http = client(attempts=1, timeout=1.5, deadline=2.0)
 
     def run(*names: str, turn: int = 0) -> NewsCollected:
         return collect_news(engine, http, feeds(server, *names), datetime.now(UTC) + turn * QUARTER)
