@@ -87,7 +87,7 @@ def test_price_rate_age_latency_and_market_time_of_a_replay(log, monkeypatch):
     class Clock(datetime):
         @classmethod
         def now(cls, tz=None):
-            return filled
+            return filled.astimezone(tz)
 
     filled = datetime.now(UTC)
     made.fill(log, filled)
@@ -99,7 +99,7 @@ def test_price_rate_age_latency_and_market_time_of_a_replay(log, monkeypatch):
     assert f"market time {made.TRADES_END:%Y-%m-%d %H:%M:%S} UTC" in said(test)
     shown = metrics(test)
     assert shown["Price"] == f"{made.made_trades('BTCUSD', 300, datetime.now(UTC))[-1].price:,.1f}"
-    assert 4.0 <= float(shown["Messages a second"]) <= 5.0
+    assert 4.9 <= float(shown["Messages a second"]) <= 5.1  # a fifth of a second apart, and both ends may count
     assert shown["Newest message"].endswith(" s ago")
     assert shown["Tick to forecast"] == "4 / 4 ms"
     chart = test.get("plotly_chart")[0].proto
