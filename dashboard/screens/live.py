@@ -15,7 +15,7 @@ from bitpredict.settings import Settings
 from bitpredict.streaming.topics import exchange_of
 from dashboard import live_queries
 from dashboard.following import Source, View, frame_of
-from dashboard.frame import draw, literal, page, show_badge
+from dashboard.frame import literal, page, show_badge
 
 _STALE_SECONDS = 10
 _HOLD, _HELD = "live hold", "live held"
@@ -68,10 +68,16 @@ def _lane(view: View, now: datetime, preferred: Sequence[str]) -> None:
             label_visibility="collapsed",
             width="content",
         )
-        st.toggle("Hold", key=_HOLD, help="Stop for a moment: to read, or to zoom into the chart.", width="content")
+        st.toggle(
+            "Hold",
+            key=_HOLD,
+            help="Stop for a moment: to read, or to zoom into the chart by wheel and drag.",
+            width="content",
+        )
     source = next((source for source in view.prices if source.symbol == symbol), None)
     _origin(view, source)
-    _numbers(view, source, now)
+    with st.container():  # its warning comes and goes, and the chart below keeps its place
+        _numbers(view, source, now)
     _forecast(view, source, symbol)
     if view.newest:
         st.subheader("Newest forecasts", anchor=False)
@@ -132,8 +138,10 @@ def _forecast(view: View, source: Source | None, symbol: str) -> None:
     name = st.segmented_control("Horizon", names, default=names[0], required=True, key="live horizon")
     if name not in names:
         return
-    chart = live_chart(view.prices[source] if source else (), frame_of(view.earlier[symbol, name]))
-    draw(chart, f"Price and newest forecast of {symbol}, {name} ahead", LIVE_CAPTION)
+    held = bool(st.session_state.get(_HOLD))
+    chart = live_chart(view.prices[source] if source else (), frame_of(view.earlier[symbol, name]), zoomable=held)
+    st.vega_lite_chart(chart, width="stretch", alt=f"Price and newest forecast of {symbol}, {name} ahead")
+    st.caption(LIVE_CAPTION)
 
 
 def _newest(view: View) -> pd.DataFrame:

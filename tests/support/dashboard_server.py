@@ -63,10 +63,9 @@ def _wait_for(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
 def no_wider_than_the_window(watched: Watched) -> bool:
     """Whether nobody must scroll sideways."""
     script = "document.scrollingElement.scrollWidth <= window.innerWidth"
-    charts = (
-        "[...document.querySelectorAll('.js-plotly-plot')].every(c => c.getBoundingClientRect().right <= innerWidth)"
-    )
-    return bool(watched.page.evaluate(script) and watched.page.evaluate(charts))
+    charts = "[...document.querySelectorAll('.js-plotly-plot, .stVegaLiteChart')]"
+    inside = f"{charts}.every(c => c.getBoundingClientRect().right <= innerWidth)"
+    return bool(watched.page.evaluate(script) and watched.page.evaluate(inside))
 
 
 def ours(errors: list[str]) -> list[str]:
