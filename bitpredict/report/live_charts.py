@@ -136,7 +136,8 @@ def _specification(symbol: str, *, zoomable: bool) -> dict[str, Any]:
         "layer": layers,
         # Both said, as Streamlit else chooses them by the number of rows and mounts the chart anew.
         "usermeta": {"embedOptions": {"renderer": "canvas"}},
-        "config": {"mark": {"aria": False}},
+        # No tooltips but those that the layers name: Streamlit's own would show the raw fields.
+        "config": {"mark": {"aria": False, "tooltip": None}},
     }
 
 
