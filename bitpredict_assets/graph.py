@@ -91,7 +91,7 @@ def run_stage(
     os.environ["DAGSTER_EMIT_PARTITION_SUBSET_IN_PLANNED_EVENTS"] = "1"
     run_id = str(uuid.uuid4())
     range_tags = {ASSET_PARTITION_RANGE_START_TAG: stage.first, ASSET_PARTITION_RANGE_END_TAG: stage.last}
-    with _listening(instance, run_id, on_message):
+    with _pools_freed(instance, run_id), _listening(instance, run_id, on_message):
         result = defs.resolve_job_def(stage.job).execute_in_process(
             instance=instance,
             run_id=run_id,
@@ -103,9 +103,9 @@ def run_stage(
                 **tags,
             },
         )
-    if not result.success:
         if _interrupted(result):
             raise KeyboardInterrupt
+    if not result.success:
         raise BitPredictError(
             f"{stage.job} failed: {_reasons(result)} (run {run_id} in Dagster's UI has the whole story)"
         )
@@ -131,6 +131,16 @@ def _reason(error: SerializableErrorInfo | None) -> str:
     while error and error.cause and error.cls_name and error.cls_name.startswith("Dagster"):
         error = error.cause
     return _OURS.sub("", error.message.strip()) if error else "unknown"
+
+
+@contextmanager
+def _pools_freed(instance: dg.DagsterInstance, run_id: str) -> Iterator[None]:
+    """Also when an interrupt came while Dagster itself let go of the run's pools."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        instance.event_log_storage.free_concurrency_slots_for_run(run_id)
+        raise
 
 
 @contextmanager
