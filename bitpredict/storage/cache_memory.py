@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import structlog
 
+from bitpredict.files import replace_file
 from bitpredict.observability import CACHE_EVICTIONS
 from bitpredict.storage.cache import Look, Namespace, Usage
 
@@ -93,12 +94,9 @@ class MemoryStore:
     def _begin_next(self, space: Namespace) -> bool:
         """Begin the next generation here; whether other processes hear of it."""
         file = self._folder / space.name
-        new = file.with_name(f".{space.name}-{uuid4().hex}")
         told = True
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            new.write_text(uuid4().hex)
-            new.replace(file)
+            replace_file(file, uuid4().hex.encode())
         except OSError as error:
             told = False
             _log.warning(
