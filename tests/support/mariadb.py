@@ -63,11 +63,15 @@ class MariaDB(DatabaseServer):
 
     def _making(self) -> Sequence[str | Path]:
         quick = ["--skip-test-db", "--auth-root-authentication-method=normal", "--skip-name-resolve", "--skip-log-bin"]
-        return [_program("mariadb-install-db") or "", "--no-defaults", f"--datadir={self._data}", *quick]
+        return [_program("mariadb-install-db") or "", *self._where(), *quick]
 
     def _running(self) -> Sequence[str | Path]:
         options = [f"--{option}" for option in (*_FAST, "skip-networking", f"socket={self._socket}")]
-        return [_program("mariadbd") or "", "--no-defaults", f"--datadir={self._data}", *options]
+        return [_program("mariadbd") or "", *self._where(), *options]
+
+    def _where(self) -> Sequence[str]:
+        # A server that starts deletes every temporary table it finds in tmpdir: in /tmp those of its neighbours too.
+        return ["--no-defaults", f"--datadir={self._data}", f"--tmpdir={self.folder}"]
 
     def _administrators_url(self) -> str:
         return self.url("mysql").replace("mysql:", "mysql+pymysql:", 1)
