@@ -57,6 +57,7 @@ def _measure(name: str, url: str) -> None:
     with home(datetime.now(UTC), url) as settings, open_event_log(settings) as log:
         file = settings.home / "sent"
         with Predictor(settings) as predictor:
+            _until_a_minute_is(60.0 - WARM_UP)
             load = machine_load()
             feeder = child("stream_feed", settings, rate, WARM_UP + seconds, 7, file)
             seen = dict[Place, tuple[Prediction, float]]()
@@ -79,6 +80,11 @@ def _measure(name: str, url: str) -> None:
         f"missing, {len(seen.keys() - due):,} not due, {doubled:,} doubled"
     )
     print(f"  the feeder's own appends: p50 {fed['p50']:.1f} ms, p99 {fed['p99']:.1f} ms")
+
+
+def _until_a_minute_is(seconds: float) -> None:
+    """Sixty seconds from then have one minute's close, and forecasts of all horizons from their first second on."""
+    time.sleep((seconds - time.time()) % 60.0)
 
 
 def _consumed(log: EventLog, settings: Settings, ended: object) -> Iterator[tuple[Prediction, float]]:

@@ -49,7 +49,7 @@ class KafkaSubscription:
         self._log, self._clients, self._group, self._topics = log, clients, group, tuple(topics)
         self._name = f"{group}.{uuid4().hex}"
         self._states = f"{group}{kafka_topics.STATE_SUFFIX}"
-        self._transactions = Transactions(clients, self._name, self._states)
+        self._transactions = Transactions(clients, log.admin, self._name, self._states)
         self._consumer: KafkaConsumer | None = None
         self._listener = _Listener(None)
         self._member = ConsumerGroupMetadata(group_id=group)

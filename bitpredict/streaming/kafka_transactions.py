@@ -21,6 +21,7 @@ from kafka.errors import (
 from kafka.structs import ConsumerGroupMetadata, OffsetAndMetadata, TopicPartition
 
 from bitpredict.errors import FencedError
+from bitpredict.streaming import kafka_short_transactions
 from bitpredict.streaming.kafka_clients import PATIENCE_SECONDS, KafkaClients, abandon, place, store
 from bitpredict.streaming.log import Checkpoint, Message, Partition
 
@@ -51,12 +52,13 @@ class Transactions:
     """One member's transactions.
 
     Args:
+        admin: gives the admin client.
         name: the member's; it is the transactional id.
         states: topic of the group's states.
     """
 
-    def __init__(self, clients: KafkaClients, name: str, states: str) -> None:
-        self._clients, self._name, self._states = clients, name, states
+    def __init__(self, clients: KafkaClients, admin: Callable[[], KafkaAdminClient], name: str, states: str) -> None:
+        self._clients, self._admin, self._name, self._states = clients, admin, name, states
         self._producer: KafkaProducer | None = None
         self._thread: ThreadPoolExecutor | None = None
         self.unsettled = False
@@ -64,8 +66,11 @@ class Transactions:
     def prepare(self) -> KafkaProducer:
         """Be ready to store; what was left undone by a failure before is undone."""
         if self._producer is None:
+            short = kafka_short_transactions.supported(self._admin())
             producer = self._clients.producer(self._name)
             try:
+                if short:
+                    kafka_short_transactions.shorten(producer)
                 producer.init_transactions()
             except KafkaError:
                 abandon(producer)

@@ -6,6 +6,8 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+from kafka.admin import KafkaAdminClient
+from kafka.net.connection import KafkaConnection
 from kafka.structs import TopicPartition
 
 from bitpredict.errors import EventLogError, FencedError, SettingsError
@@ -209,6 +211,42 @@ def test_a_topic_remade_in_an_instant_is_noticed(log, name):
     poll_until(lambda: len(member.values()) == 10, [member])
     assert sorted(member.values()) == expected("new", count=10)
     assert member.owned == {Partition(name, 0): None, Partition(name, 1): None}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("level", [None, 1, 2])
+def test_what_the_brokers_can_decides_how_many_requests_a_transaction_takes(log, name, monkeypatch, level):
+    """Brokers whose transaction.version is below 2, or that have none, are told first what a transaction will touch."""
+    asked: list[str] = []
+    send = KafkaConnection._send_request
+
+    def noted(connection: KafkaConnection, request: Any, *args: Any, **more: Any) -> Any:
+        asked.append(type(request).__name__)
+        return send(connection, request, *args, **more)
+
+    if level != 2:
+        features = {} if level is None else {"transaction.version": {"finalized": (level, level)}}
+        monkeypatch.setattr(KafkaAdminClient, "describe_features", lambda _: features)
+    out = f"{name}-out"
+    log.create([TopicSpec(name, 2, None), TopicSpec(out, 1, None)])
+    log.append(name, messages(20))
+    member = Member(log, f"{name}-group", name)
+    poll_until(lambda: len(member.values()) == 20, [member])
+    monkeypatch.setattr(KafkaConnection, "_send_request", noted)
+    for turn in range(3):
+        outputs = [(out, Message("k", b"%d" % turn, 0))] * 2
+        member.subscription.checkpoint(
+            {p: Checkpoint(member.position(p), b"%d" % turn) for p in member.records}, outputs
+        )
+    told_first = {"AddPartitionsToTxnRequest", "AddOffsetsToTxnRequest"}
+    assert told_first.isdisjoint(asked) if level == 2 else told_first <= set(asked)
+    assert asked.count("EndTxnRequest") == asked.count("TxnOffsetCommitRequest") == 3
+    monkeypatch.undo()
+    assert values(log, out) == [b"0", b"0", b"1", b"1", b"2", b"2"]
+    member.subscription.close()
+    after = Member(log, f"{name}-group", name)
+    poll_until(lambda: len(after.owned) == 2, [after])
+    assert {checkpoint.state for checkpoint in after.owned.values() if checkpoint} == {b"2"}
 
 
 @pytest.mark.slow
