@@ -76,7 +76,8 @@ def track_chart(candles: pd.DataFrame, forecasts: pd.DataFrame) -> "Figure":
     price = quantile_prices(rows).assign(time=rows["target_time"])
     symbol = str(rows["symbol"].iloc[0])
     chart = figure(height=340, top=56)
-    breaks = price["time"].diff() > 3 * price["time"].diff().median()
+    steps = price["time"].diff()
+    breaks = steps > 3 * steps.quantile(0.5)
     for i, (_, unbroken) in enumerate(price.groupby(breaks.cumsum())):
         add_band(chart, unbroken, named=i == 0)
     first, last = price["time"].iloc[0], price["time"].iloc[-1]

@@ -39,7 +39,7 @@ def test_every_model_forecasts_every_origin_once(forecast):
     assert set(models) == {5}
     origins = forecast.lake.read(FEATURE_TABLE, START, END)["origin"].unique().to_pylist()
     assert len(origins) == 3 * 288
-    by_horizon = found.groupby("horizon")["origin"].agg(lambda at: set(at.dt.to_pydatetime()))
+    by_horizon = found.groupby("horizon")["origin"].agg(lambda at: {moment.to_pydatetime() for moment in at})
     assert by_horizon["5m"] == by_horizon["1h"] == set(origins)
     assert by_horizon["1d"] == {origin for origin in origins if origin.minute == 0}
 
