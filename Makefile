@@ -15,7 +15,8 @@ install: .venv/installed  ## make .venv from requirements.lock
 	$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "BitPredict needs Python 3.11 to 3.13; set PYTHON=python3.11")'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --no-deps --no-compile --require-hashes -r requirements.lock
-	$(BIN)/python -m compileall -q -j 0 .venv/lib  # on all cores; pip would on one
+# Modules are compiled on all cores, where pip would use one; like pip it goes on past what this Python cannot compile.
+	-$(BIN)/python -m compileall -qq -j 0 .venv/lib
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
