@@ -103,7 +103,7 @@ def run_stage(
                 **tags,
             },
         )
-        if _interrupted(result):
+        if not result.success and _interrupted(result):
             raise KeyboardInterrupt
     if not result.success:
         raise BitPredictError(

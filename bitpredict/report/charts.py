@@ -77,7 +77,7 @@ def track_chart(candles: pd.DataFrame, forecasts: pd.DataFrame) -> "Figure":
     symbol = str(rows["symbol"].iloc[0])
     chart = figure(height=340, top=56)
     steps = price["time"].diff()
-    breaks = steps > 3 * steps.quantile(0.5)
+    breaks = steps > 3 * steps.quantile(0.5)  # the median, without the warning about a single forecast's
     for i, (_, unbroken) in enumerate(price.groupby(breaks.cumsum())):
         add_band(chart, unbroken, named=i == 0)
     first, last = price["time"].iloc[0], price["time"].iloc[-1]

@@ -142,7 +142,7 @@ class Transactions:
             for partition, (_, checkpoint) in checkpoints.items()
         ]
         placed = place(producer, [*states, *outputs])
-        for where in dict.fromkeys(where for where, _ in placed):  # all told to the coordinator in one request
+        for where in dict.fromkeys(where for where, _ in placed):  # where it has to be told, in one request
             producer._transaction_manager.maybe_add_partition_to_transaction(where)
         offsets = store(producer, placed)
         return {

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,10 +71,11 @@ def started(*arguments: object, cwd: Path, **environment: object) -> Iterator["s
         yield process
     finally:
         if process.poll() is None:
-            children = family.children(recursive=True)
+            with suppress(psutil.NoSuchProcess):
+                children = family.children(recursive=True)
             process.kill()
         for child in children:
-            if child.is_running():
+            with suppress(psutil.NoSuchProcess):
                 child.kill()
         process.communicate()
 
@@ -103,6 +104,13 @@ def killed(process: "subprocess.Popen[str]") -> None:
     """SIGKILL, and the proof that it did not end by itself."""
     process.kill()
     assert process.wait(30) == -signal.SIGKILL, process.communicate()
+
+
+def command_line(process: psutil.Process) -> str:
+    """Empty once it is gone: of a family that was looked up, some may have ended since."""
+    with suppress(psutil.NoSuchProcess):
+        return " ".join(process.cmdline())
+    return ""
 
 
 def environment_of(settings: Settings) -> dict[str, str]:

@@ -19,7 +19,7 @@ from bitpredict_assets.service import Service
 from bitpredict_assets.services import services
 from bitpredict_sensors import offsets
 from bitpredict_sensors.requested import TradesCursor
-from tests.support.commands import environment_of
+from tests.support.commands import command_line, environment_of
 
 LOOK_SECONDS, MIND_SECONDS = 0.2, 3.0
 _SENSOR = "streamed_trades_sensor"
@@ -46,7 +46,7 @@ class Graph:
         """The processes of runs that are under way."""
         assert self.server.process is not None
         children = psutil.Process(self.server.process.pid).children(recursive=True)
-        return [child for child in children if _is_worker(child)]
+        return [child for child in children if "spawn_main" in command_line(child)]
 
     def works(self) -> bool:
         """Whether a run has got to its work."""
@@ -117,13 +117,6 @@ def _quick(configuration: str) -> str:
         assert slow in configuration
         configuration = configuration.replace(slow, quick)
     return configuration
-
-
-def _is_worker(child: psutil.Process) -> bool:
-    try:
-        return "spawn_main" in " ".join(child.cmdline())
-    except psutil.NoSuchProcess:
-        return False
 
 
 def waiting(graph: Graph, ends: dict[tuple[str, int], int]) -> str:

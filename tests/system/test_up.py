@@ -28,7 +28,7 @@ from bitpredict.streaming.open_log import open_event_log
 from bitpredict_assets.dead_runs import living
 from bitpredict_assets.instance import prepare_dagster_home
 from bitpredict_assets.supervisor import supervise
-from tests.support.commands import Finished, ended, started, wait_for
+from tests.support.commands import Finished, command_line, ended, started, wait_for
 from tests.support.dagster_web import DagsterWeb
 from tests.support.homes import Home
 from tests.support.ports import free_ports
@@ -59,7 +59,7 @@ class Up:
 
     def services(self) -> set[str]:
         """Which of the services run."""
-        lines = [" ".join(child.cmdline()) for child in self.family()]
+        lines = [command_line(child) for child in self.family()]
         return {service for service in SERVICES if any(f"-m {service}" in line for line in lines)}
 
     def end_by(self, number: int) -> Finished:
@@ -68,8 +68,8 @@ class Up:
         assert family
         self.process.send_signal(number)
         done = ended(self.process, END_SECONDS)
-        _, alive = psutil.wait_procs(family, timeout=1)
-        assert not alive, [child.cmdline() for child in alive]
+        _, alive = psutil.wait_procs(family, timeout=END_SECONDS)
+        assert not alive, [command_line(child) for child in alive]
         return done
 
 
@@ -255,11 +255,11 @@ def test_a_service_that_dies_ends_all_and_shows_the_end_of_its_log(tmp_path):
     with brought_up(tmp_path) as starting:
         wait_for(lambda: "dagster api grpc" in starting.services(), starting.process)
         family = starting.family()
-        (server,) = (child for child in family if "grpc" in child.cmdline())
+        (server,) = (child for child in family if "dagster api grpc" in command_line(child))
         (starting.home.path / "logs" / "code-server.log").write_text("it began\nand met its end\n")
         server.kill()
         error = ended(starting.process, END_SECONDS).one_error()
-        _, alive = psutil.wait_procs(family, timeout=1)
+        _, alive = psutil.wait_procs(family, timeout=END_SECONDS)
         assert not alive
     assert "code server ended with -9" in error
     assert "code-server.log: it began / and met its end" in error
