@@ -5,6 +5,7 @@ import json
 import pytest
 
 from bitpredict.settings import Settings
+from bitpredict.storage import cache_redis
 from bitpredict.storage.cache import Codec, open_cache
 from tests.support.redis_server import redis_server
 
@@ -51,6 +52,7 @@ def test_an_unknown_namespace_is_one_line(run):
 
 @pytest.mark.slow
 def test_with_redis_the_figures_are_those_of_all_processes(run, redis_server, monkeypatch):
+    monkeypatch.setattr(cache_redis, "PATIENCE", 60.0)
     monkeypatch.setenv("BITPREDICT_REDIS_URL", redis_server.url)
     cache = open_cache(Settings())
     for key in ("a", "a", "b"):

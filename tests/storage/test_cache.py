@@ -36,16 +36,21 @@ class Source:
         self.value, self.asked, self._seconds = b"first", 0, seconds
 
     def __call__(self) -> bytes:
-        self.asked += 1
         value = self.value
+        self.asked += 1  # told last: who waits for it may change the value at once
         time.sleep(self._seconds)
         return value
 
 
+PATIENT = 60.0
+"""Seconds for a Redis that only has to come to its turn on a busy machine."""
+
+
 @pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.slow)])
-def opened(request: pytest.FixtureRequest, settings: Settings) -> Open:
+def opened(request: pytest.FixtureRequest, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Open:
     """Opens caches that share what other processes would: a folder, or a server."""
     if request.param == "redis":
+        monkeypatch.setattr(cache_redis, "PATIENCE", PATIENT)
         url = request.getfixturevalue("redis_server").url
         settings = settings.model_copy(update={"redis_url": url})
     return lambda **changes: open_cache(settings.model_copy(update=changes))
@@ -199,6 +204,7 @@ def test_nobody_is_told_the_password():
 @pytest.fixture
 def shared(redis_server: RedisServer, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
     monkeypatch.setattr(cache_redis, "REST", 0.5)
+    monkeypatch.setattr(cache_redis, "PATIENCE", PATIENT)
     return settings.model_copy(update={"redis_url": redis_server.url})
 
 
@@ -214,7 +220,7 @@ class TestRedis:
             started = time.perf_counter()
             assert [cache.value("price", "a", source, BYTES) for _ in range(50)] == [b"second"] * 50
             cache.invalidate("price")
-            assert time.perf_counter() - started < 10 * cache_redis.PATIENCE
+            assert time.perf_counter() - started < PATIENT
             assert source.asked == 51
             assert metric("away_total") - away >= 50
             assert cache.usage("price") is None
@@ -228,17 +234,20 @@ class TestRedis:
             assert not cache.where.endswith("away")
         assert [said["event"] for said in log] == ["Redis is away: reads go to the database", "Redis is back"]
 
-    def test_one_that_hangs_is_not_waited_for_twice(self, shared, redis_server):
+    def test_one_that_hangs_is_not_waited_for_twice(self, shared, redis_server, monkeypatch):
+        monkeypatch.setattr(cache_redis, "PATIENCE", 1.0)
+        monkeypatch.setattr(cache_redis, "REST", 600.0)
         cache, source = open_cache(shared), Source()
         cache.value("price", "a", source, BYTES)
         redis_server.freeze()
         started = time.perf_counter()
-        for _ in range(20):
+        for _ in range(60):
             assert cache.value("price", "a", source, BYTES) == b"first"
-        assert time.perf_counter() - started < 10 * cache_redis.PATIENCE
+        assert 1.0 <= time.perf_counter() - started < 40, "of a minute"
         redis_server.thaw()
 
-    def test_newer_rows_are_told_when_it_is_back(self, shared, redis_server):
+    def test_newer_rows_are_told_when_it_is_back(self, shared, redis_server, monkeypatch):
+        monkeypatch.setattr(cache_redis, "PATIENCE", 2.0)
         reader, writer, source = open_cache(shared), open_cache(shared), Source()
         reader.value("price", "a", source, BYTES)
         redis_server.freeze()
@@ -268,11 +277,13 @@ class TestRedis:
             "import sys, time\n"
             "from pathlib import Path\n"
             "from bitpredict.settings import Settings\n"
+            "from bitpredict.storage import cache_redis\n"
             "from bitpredict.storage.cache import Codec, open_cache\n"
             "def compute():\n"
             "    with Path(sys.argv[2]).open('a') as file: file.write('x')\n"
             "    time.sleep(0.3)\n"
             "    return b'value'\n"
+            f"cache_redis.PATIENCE = {PATIENT}\n"
             "cache = open_cache(Settings(redis_url=sys.argv[1]))\n"
             "print('ready', flush=True); input()\n"
             "print(cache.value('price', 'a', compute, Codec(bytes, bytes, bytes)).decode())\n"
@@ -285,7 +296,7 @@ class TestRedis:
         for each in asked:
             each.stdin.write("\n")
             each.stdin.flush()
-        assert [each.communicate(timeout=30)[0] for each in asked] == ["value\n"] * 2
+        assert [each.communicate(timeout=120)[0] for each in asked] == ["value\n"] * 2
         assert log.read_text() == "x"
 
     def test_it_may_forget_what_it_likes(self, shared, redis_server):
