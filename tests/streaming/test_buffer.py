@@ -46,7 +46,7 @@ def test_a_blocked_writer_waits_for_room_and_loses_nothing() -> None:
     while len(taken) < 10:
         assert len(buffer) <= 3
         taken += numbers(buffer.take(2, 1))
-    writer.join(1)
+    writer.join(30)
     assert taken == [*range(10)]
 
 
@@ -54,10 +54,14 @@ def test_closing_frees_a_blocked_writer_and_returns_what_did_not_fit() -> None:
     buffer, dropped = Buffer(3, "block"), []
     writer = threading.Thread(target=lambda: dropped.extend(buffer.put([item(n) for n in range(10)])))
     writer.start()
+    until = time.monotonic() + 30
+    while len(buffer) < 3:
+        assert time.monotonic() < until
+        time.sleep(0.001)
     time.sleep(0.05)
     assert writer.is_alive()
     buffer.close()
-    writer.join(1)
+    writer.join(30)
     assert numbers(dropped) == [*range(3, 10)]
     assert numbers(buffer.take(9, 0)) == [0, 1, 2]
 

@@ -32,7 +32,7 @@ from bitpredict.streaming.metrics import SERVED
 from bitpredict.streaming.model_watch import ModelWatch
 from bitpredict.streaming.open_log import open_event_log
 from bitpredict.streaming.predictor import Predictor
-from bitpredict.streaming.serving import LOOKS, RowServer
+from bitpredict.streaming.serving import RowServer
 from bitpredict.streaming.topics import topic_specs
 from tests.support.candles import archived_candles
 from tests.support.streams import CANDLES_TOPIC, an_engine, as_candles, records, run
@@ -316,12 +316,12 @@ def test_the_predictor_hands_over_what_is_live(candles, monkeypatch, replayed):
         worker = Predictor(settings, log, ModelWatch(Nobody(), None, None))
         thread = threading.Thread(target=worker.run, args=(stop,))
         thread.start()
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while worker._used["candles"] < 2 or (not replayed and count("too old") < before + 2):
             assert time.monotonic() < deadline
             time.sleep(0.01)
         stop.set()
-        thread.join(10)
+        thread.join(60)
     assert count("too old") - before == (0 if replayed else 2)
     assert read_serving_rows(connect(settings)).empty
     assert worker.summary().endswith("served 0 feature rows")
@@ -347,7 +347,7 @@ class TestTheThread:
     def test_it_serves_what_it_is_given_and_ends(self, server, database, minutes):
         server.start(database)
         server.give(minutes[NOON])
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while server.written < 2:
             assert time.monotonic() < deadline
             time.sleep(0.01)
@@ -356,12 +356,13 @@ class TestTheThread:
         assert set(read_serving_rows(database)["origin"]) == {NOON}
 
     def test_it_ends_at_once_and_without_what_is_not_written_yet(self, server, database, minutes, monkeypatch):
-        monkeypatch.setattr("bitpredict.streaming.serving.LOOKS", LOOKS)
+        monkeypatch.setattr("bitpredict.streaming.serving.LOOKS", (60.0, 60.0))
         server.start(database)
         server.give(minutes[NOON])
         began = time.monotonic()
         server.stop()
-        assert time.monotonic() - began < LOOKS[0]
+        server._thread.join(60)
+        assert time.monotonic() - began < 60
         assert not server._thread.is_alive()
         assert read_serving_rows(database).empty
 

@@ -1,4 +1,5 @@
 import threading
+import time
 from datetime import UTC, datetime
 from itertools import islice, pairwise
 
@@ -35,8 +36,13 @@ def test_the_collector_of_the_simulated_market_gives_trades_that_happen_now() ->
     log = MemoryLog(1, "simulated-trades")
     before = datetime.now(UTC)
     stop = threading.Event()
-    threading.Timer(0.6, stop.set).start()
-    choose_collector(Settings(market="simulated"), log).run(stop)
+    collecting = threading.Thread(target=choose_collector(Settings(market="simulated"), log).run, args=(stop,))
+    collecting.start()
+    until = time.monotonic() + 30
+    while len(log.values("simulated-trades")) < 3 and time.monotonic() < until:
+        time.sleep(0.01)
+    stop.set()
+    collecting.join(30)
     trades = [decode_trade(value) for value in log.values("simulated-trades")]
     assert len(trades) >= 3
     assert all(before <= trade.event_time <= datetime.now(UTC) for trade in trades)

@@ -1,21 +1,34 @@
 """Ports that nobody uses."""
 
+import os
 import random
+import re
 import socket
 
 _CHOICE = random.SystemRandom()
 _BELOW_EPHEMERAL = range(15_000, 32_000)
 """The kernel gives these to no outgoing connection, so that one is still free when a process comes to use it."""
 
+_WORKERS = 8
+_given: set[int] = set()
+
 
 def free_ports(count: int) -> list[int]:
-    """So many different ones."""
+    """So many different ones, which no other test of this run is given: it may be long until a process listens at one,
+    and a server that is stopped comes back to its own."""
     found: list[int] = []
     while len(found) < count:
-        port = _CHOICE.choice(_BELOW_EPHEMERAL)
-        if port not in found and _is_free(port):
+        port = _CHOICE.choice(_own())
+        if port not in _given and _is_free(port):
+            _given.add(port)
             found.append(port)
     return found
+
+
+def _own() -> range:
+    """Those of this process among pytest's workers."""
+    worker = re.fullmatch(r"gw(\d+)", os.environ.get("PYTEST_XDIST_WORKER", ""))
+    return _BELOW_EPHEMERAL[int(worker[1]) % _WORKERS :: _WORKERS] if worker else _BELOW_EPHEMERAL
 
 
 def _is_free(port: int) -> bool:
