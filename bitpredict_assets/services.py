@@ -1,9 +1,12 @@
 """What `bitpredict up` starts: Dagster, the dashboard, and the live lane of the market."""
 
+import random
 import socket
 import sys
+from contextlib import suppress
 from pathlib import Path
 
+from bitpredict.errors import BitPredictError
 from bitpredict.settings import SAMPLE_FOLDER, Settings
 from bitpredict.streaming.topics import live_exchanges
 from bitpredict_assets.service import HOST, Service
@@ -12,6 +15,9 @@ DASHBOARD = Path(__file__).resolve().parent.parent / "dashboard" / "app.py"
 SAMPLE_TICKS = SAMPLE_FOLDER / "coinbase_ticks.csv"
 REPLAYED_DAYS, REPLAY_SPEED = 7, "60x"
 """Of the sample's candles: a minute a second."""
+
+_NEVER_A_CONNECTION_S = range(32_000, 32_768)
+"""The kernel gives these to no outgoing connection, which would take a port that was found free before it is used."""
 
 
 def services(settings: Settings, home: Path) -> list[Service]:
@@ -94,7 +100,14 @@ def _live(settings: Settings, name: str, command: list[str], port: int, setting:
 
 
 def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """One for the code server, which takes seconds until it listens.
+
+    Raises:
+        BitPredictError: every one is taken.
+    """
+    for port in random.sample(_NEVER_A_CONNECTION_S, len(_NEVER_A_CONNECTION_S)):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind((HOST, port))
+            return port
+    first, last = _NEVER_A_CONNECTION_S[0], _NEVER_A_CONNECTION_S[-1]
+    raise BitPredictError(f"the code server finds no free port between {first} and {last}; end what listens there")

@@ -1,6 +1,8 @@
 """What `bitpredict up` starts for each market."""
 
 import re
+import socket
+from pathlib import Path
 
 import pytest
 
@@ -40,6 +42,22 @@ def test_every_port_can_be_moved(tmp_path):
     for service in found.values():
         assert str(service.port) in service.command, service.name
         assert service.setting == service.setting.upper()
+
+
+def test_no_connection_can_take_the_code_server_s_port_before_it_listens(tmp_path):
+    """Ten seconds pass until it does."""
+    ports = {s.port for s in services(Settings(), tmp_path) if s.name == "code server"}
+    kernels = Path("/proc/sys/net/ipv4/ip_local_port_range")
+    lowest = int(kernels.read_text().split()[0]) if kernels.exists() else 49_152
+    assert all(32_000 <= port < lowest for port in ports)
+
+
+def test_without_a_free_port_nothing_is_started(tmp_path, monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        monkeypatch.setattr("bitpredict_assets.services._NEVER_A_CONNECTION_S", range(port, port + 1))
+        with pytest.raises(BitPredictError, match=f"no free port between {port} and {port}"):
+            services(Settings(), tmp_path)
 
 
 @pytest.mark.parametrize(

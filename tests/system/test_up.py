@@ -41,7 +41,8 @@ SERVICES = {
 }
 END_SECONDS = 20
 TODAY = datetime.now(UTC).date()
-DAYS = [f"{TODAY - timedelta(days=ago)}" for ago in (3, 2, 1)]
+DAYS = [f"{TODAY - timedelta(days=ago)}" for ago in (4, 3, 2)]
+"""Not yesterday: until five past midnight the tick of `today` that is due is still of that day."""
 
 
 @dataclass(frozen=True)
@@ -157,8 +158,8 @@ def test_the_dashboard_is_served(up):
 def test_the_live_lane_forecasts(up):
     """Trades of the simulator, labelled so, are forecast within seconds."""
     for address in up.lane:
-        wait_for(answers(f"{address}/healthz"), up.process, 60)
-        wait_for(answers(f"{address}/readyz"), up.process, 60)
+        wait_for(answers(f"{address}/healthz"), up.process)
+        wait_for(answers(f"{address}/readyz"), up.process)
     with open_event_log(Settings(home=up.home.path)) as log:
 
         def newest() -> list[Prediction]:
@@ -166,7 +167,7 @@ def test_the_live_lane_forecasts(up):
             found = [log.read("predictions", number, max(0, end - 1)) for number, end in state.end.items()]
             return [decode_prediction(records[-1].value) for records in found if records]
 
-        wait_for(lambda: bool(newest()) or time.sleep(0.2), up.process, 60)
+        wait_for(lambda: bool(newest()) or time.sleep(0.2), up.process)
         (made, *_) = newest()
     assert (made.exchange, made.horizon, made.provenance) == ("simulated", "1m", "simulated")
     assert made.origin.microsecond == 0
@@ -180,10 +181,10 @@ def test_a_due_tick_of_today_launches_a_run_that_succeeds(up, instance):
         time.sleep(0.2)
         return [tick for tick in instance.get_ticks(state.instigator_origin_id, state.selector_id) if tick.run_ids]
 
-    wait_for(lambda: bool(ticks()), up.process, 60)
+    wait_for(lambda: bool(ticks()), up.process)
     tick = ticks()[-1]
     (run_id,) = tick.run_ids
-    wait_for(lambda: finished(instance, run_id), up.process)
+    wait_for(lambda: finished(instance, run_id), up.process, 240)
     run = instance.get_run_by_id(run_id)
     assert run is not None
     assert (run.job_name, run.status) == ("today", dg.DagsterRunStatus.SUCCESS)
@@ -256,6 +257,7 @@ def test_a_service_that_dies_ends_all_and_shows_the_end_of_its_log(tmp_path):
         wait_for(lambda: "dagster api grpc" in starting.services(), starting.process)
         family = starting.family()
         (server,) = (child for child in family if "dagster api grpc" in command_line(child))
+        server.suspend()  # what it would log in between would be the end of its log
         (starting.home.path / "logs" / "code-server.log").write_text("it began\nand met its end\n")
         server.kill()
         error = ended(starting.process, END_SECONDS).one_error()
