@@ -30,7 +30,7 @@ class Exchange:
 
     def hear(self, connection: ServerConnection, messages: int) -> None:
         """Receive so many messages of the client."""
-        self.heard += [str(connection.recv(timeout=5)) for _ in range(messages)]
+        self.heard += [str(connection.recv(timeout=30)) for _ in range(messages)]
 
     def stall(self, _connection: ServerConnection) -> None:
         """Say nothing more, but keep the socket open and answer its pings."""
