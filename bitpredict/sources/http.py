@@ -187,7 +187,7 @@ class HttpClient:
     def _attempt(self, method: str, url: str, headers: Mapping[str, str], max_bytes: int) -> Reply:
         with Deadline(self._deadline) as deadline:
             try:
-                with self._open(method, url, headers) as response:
+                with self._open(method, url, headers, deadline) as response:
                     self._check_status(response)
                     body = self._body(response, deadline, max_bytes)
                     return Reply(response.status_code, response.headers, body, datetime.now(UTC), response.url)
@@ -196,7 +196,7 @@ class HttpClient:
             except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
                 raise self._cut_off(deadline) if deadline.over else self._broken(url, error) from error
 
-    def _open(self, method: str, url: str, headers: Mapping[str, str]) -> requests.Response:
+    def _open(self, method: str, url: str, headers: Mapping[str, str], deadline: Deadline) -> requests.Response:
         """The answer's headers, behind its redirects, whose bodies are not read."""
         place = url
         for _ in range(self._redirects + 1):
@@ -215,6 +215,8 @@ class HttpClient:
             if not response.is_redirect:
                 return response
             response.close()
+            if deadline.over:  # what was cut off in the middle of its headers seems to end there
+                raise self._cut_off(deadline)
             aim = response.headers["Location"].encode("latin-1").decode(errors="replace")
             try:
                 place = urljoin(place, aim)

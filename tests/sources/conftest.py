@@ -31,7 +31,7 @@ def engine(settings: Settings) -> Iterator[Engine]:
 def client() -> Callable[..., HttpClient]:
     def make(**changes: Any) -> HttpClient:
         quick: dict[str, Any] = {
-            "timeout": 2.0,
+            "timeout": 30.0,
             "attempts": 3,
             "wait_initial": 0.001,
             "wait_max": 0.005,

@@ -69,15 +69,16 @@ def test_the_query_is_sent_and_named_in_errors(server, client):
             Answer(body=b"4\r\nfour\r\n", headers={"Transfer-Encoding": "chunked"}, cut_after=9),
             id="cut off between chunks",
         ),
-        pytest.param(Answer(delay=0.8), id="slow to answer"),
-        pytest.param(Answer(drip=0.005), id="dripping"),
+        pytest.param(Answer(delay=60), id="slow to answer"),
+        pytest.param(Answer(drip=0.05), id="dripping"),
     ],
 )
 class TestAPassingFailure:
     def test_is_overcome(self, failure, url, client, server):
         server.scripts[FILE] = [failure, failure]
         before = counter("requests"), counter("retries")
-        assert client(timeout=0.4, deadline=0.4).get(url).body == BODY
+        patience = 2.0 if failure.delay or failure.drip else 30.0  # the good answer must come within it
+        assert client(timeout=patience, deadline=patience).get(url).body == BODY
         assert (counter("requests") - before[0], counter("retries") - before[1]) == (3, 2)
 
     def test_that_stays_is_an_error(self, failure, url, client, server):
@@ -118,15 +119,17 @@ def test_a_wait_longer_than_a_call_may_is_reported_at_once(answer, says, reason,
     assert counter("errors", reason=reason) == before + 1
 
 
-@pytest.mark.parametrize("status", [429, 503])
+REASONS = {429: "rate limit", 503: "server error"}
+
+
+@pytest.mark.parametrize("status", REASONS)
 def test_retry_after_is_waited_for_and_holds_the_other_threads_too(status, url, client, server):
-    http = client(attempts=2)
+    http, before = client(attempts=2), counter("errors", reason=REASONS[status])
     server.scripts[FILE] = [Answer(status, headers={"Retry-After": "0.15"})]
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(http.get, url)
-        while not server.asked:
+        while counter("errors", reason=REASONS[status]) == before:  # it is counted once the others are held
             time.sleep(0.001)
-        time.sleep(0.05)
         second = pool.submit(http.get, url)
         assert first.result().body == second.result().body == BODY
     refused, *others = (request.at for request in server.asked)
@@ -159,11 +162,10 @@ def test_an_address_that_is_none(client):
 
 
 def test_requests_to_a_host_keep_their_distance_from_all_threads(url, client, server):
-    http = client(interval=0.02)
+    http, started = client(interval=0.05), time.monotonic()
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(http.get, [url] * 6))
-    at = sorted(request.at for request in server.asked)
-    assert at[-1] - at[0] >= 5 * 0.02 * 0.8
+    assert max(request.at for request in server.asked) - started >= 5 * 0.05
 
 
 def test_a_host_on_hold_is_left_alone(url, client):
@@ -215,10 +217,10 @@ def test_a_redirect_to_something_else_is_refused(client, server, target):
 
 @pytest.mark.usefixtures("url")
 def test_the_body_of_a_redirect_is_not_read(client, server):
-    server.scripts["/old"] = [Answer(302, body=b"x" * 100, headers={"Location": FILE}, drip=0.1)]
+    server.scripts["/old"] = [Answer(302, body=b"x" * 100, headers={"Location": FILE}, drip=1.0)]
     started = time.monotonic()
     assert client().get(f"{server.url}/old").body == BODY
-    assert time.monotonic() - started < 8
+    assert time.monotonic() - started < 50
 
 
 def test_a_key_is_not_told_to_other_hosts(url, client, server):
