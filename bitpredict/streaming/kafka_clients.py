@@ -3,13 +3,14 @@
 import logging
 import re
 import selectors
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, TypeVar
 
 from kafka import KafkaConsumer, KafkaProducer
 from kafka.admin import KafkaAdminClient
-from kafka.errors import KafkaError
+from kafka.errors import CoordinatorLoadInProgressError, CoordinatorNotAvailableError, KafkaError
 from kafka.structs import TopicPartition
 
 from bitpredict.errors import EventLogError, SettingsError
@@ -23,6 +24,7 @@ MAX_MESSAGE_BYTES = 16 * 2**20
 
 _PATIENCE_MS = int(PATIENCE_SECONDS * 1000)
 _HOST = re.compile(r"(\[[0-9a-fA-F:]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?")
+_T = TypeVar("_T")
 
 # What it logs is also raised; connections refused while a broker restarts would fill the terminal.
 logging.getLogger("kafka").setLevel(logging.CRITICAL)
@@ -116,6 +118,18 @@ class KafkaClients:
             f"Kafka at {','.join(self.addresses)} does not answer or refuses: {error or type(error).__name__}; "
             "see whether it runs (make kafka starts one) and whether BITPREDICT_EVENT_LOG_URL names it"
         )
+
+
+def patiently(ask: Callable[[], _T]) -> _T:
+    """Ask again while a broker that has just started reads what its groups and transactions stored."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            return ask()
+        except (CoordinatorLoadInProgressError, CoordinatorNotAvailableError):
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
 
 
 def place(producer: KafkaProducer, messages: Iterable[tuple[str, Message]]) -> list[tuple[TopicPartition, Message]]:

@@ -14,7 +14,15 @@ from kafka.structs import TopicPartition
 from bitpredict.errors import OffsetsLostError, UnknownTopicError
 from bitpredict.settings import Settings
 from bitpredict.streaming import kafka_topics
-from bitpredict.streaming.kafka_clients import PATIENCE_SECONDS, KafkaClients, abandon, place, record_of, store
+from bitpredict.streaming.kafka_clients import (
+    PATIENCE_SECONDS,
+    KafkaClients,
+    abandon,
+    patiently,
+    place,
+    record_of,
+    store,
+)
 from bitpredict.streaming.kafka_subscription import KafkaSubscription
 from bitpredict.streaming.kafka_transactions import settle
 from bitpredict.streaming.log import Message, Record, TopicSpec, TopicState, has_members, milliseconds
@@ -113,11 +121,11 @@ class KafkaLog:
         with self._lock, self._clients.errors():
             self._settle()
             described = kafka_topics.describe(self.admin(), [topic]).get(topic)
-            names = [group["group_id"] for group in self.admin().list_groups()]
+            names = self._groups()
             if described is None or not names:
                 return {}
             wanted = [TopicPartition(topic, number) for number in range(described.partitions)]
-            stored = self.admin().list_group_offsets(dict.fromkeys(names, wanted))
+            stored = patiently(lambda: self.admin().list_group_offsets(dict.fromkeys(names, wanted)))
             found = {
                 group: {where.partition: place.offset for where, place in sorted(places.items()) if place.offset >= 0}
                 for group, places in sorted(stored.items())
@@ -131,8 +139,8 @@ class KafkaLog:
 
     def forget(self, group: str) -> None:
         with self._lock, self._clients.errors():
-            if group in {known["group_id"] for known in self.admin().list_groups()}:
-                if members := self.admin().describe_groups([group])[group]["members"]:
+            if group in self._groups():
+                if members := patiently(lambda: self.admin().describe_groups([group]))[group]["members"]:
                     raise has_members(group, len(members))
                 if (said := self.admin().delete_groups([group])[group]) not in ("OK", GroupIdNotFoundError.__name__):
                     raise self._clients.unreachable(said)
@@ -207,11 +215,14 @@ class KafkaLog:
             self._reader = self._clients.consumer(max_poll_records=10_000, fetch_max_wait_ms=100)
         return self._reader
 
+    def _groups(self) -> list[str]:
+        return [str(group["group_id"]) for group in patiently(self.admin().list_groups)]
+
     def _settle(self) -> None:
         """What this process has stored, it sees."""
         pending = {name for subscription in self._subscriptions for name in subscription.unsettled()}
         if pending:
-            settle(self.admin(), pending)
+            patiently(lambda: settle(self.admin(), pending))
 
     def _drop_reader(self) -> None:
         if self._reader is not None:

@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 from kafka.admin import KafkaAdminClient
+from kafka.errors import CoordinatorLoadInProgressError
 from kafka.net.connection import KafkaConnection
 from kafka.structs import TopicPartition
 
 from bitpredict.errors import EventLogError, FencedError, SettingsError
 from bitpredict.settings import Settings
-from bitpredict.streaming import kafka_clients
+from bitpredict.streaming import kafka_clients, kafka_topics
 from bitpredict.streaming.kafka_clients import KafkaClients, abandon, place, store
 from bitpredict.streaming.kafka_log import KafkaLog
 from bitpredict.streaming.log import Checkpoint, Message, Partition, TopicSpec
@@ -117,7 +118,7 @@ def hasty_log(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> Iterator[Kafka
 
 def append(log: KafkaLog, topic: str, some: list[Message]) -> None:
     """As a buffer does: again while the broker that has just started is not found again."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while True:
         try:
             return log.append(topic, some)
@@ -151,6 +152,28 @@ def test_a_broker_that_is_nowhere_is_one_clear_error(monkeypatch):
             assert time.monotonic() - started < 5
 
 
+def test_groups_are_told_when_a_broker_that_has_just_started_knows_them(monkeypatch):
+    """It reads them from its disk, and refuses meanwhile."""
+    asked = []
+
+    class Starting:
+        def list_groups(self) -> list[dict[str, str]]:
+            asked.append(len(asked))
+            if len(asked) < 3:
+                raise CoordinatorLoadInProgressError
+            return []
+
+    monkeypatch.setattr(kafka_topics, "describe", lambda *_: {})
+    log = KafkaLog(Settings(event_log_url="kafka://127.0.0.1:1"))
+    monkeypatch.setattr(log, "admin", Starting)
+    assert log.groups("topic") == {}
+    assert asked == [0, 1, 2]
+    monkeypatch.setattr(kafka_clients, "PATIENCE_SECONDS", 0)
+    asked.clear()
+    with pytest.raises(EventLogError, match="does not answer or refuses"):
+        log.groups("topic")
+
+
 @pytest.mark.slow
 def test_what_failed_while_the_broker_was_away_is_not_stored_later(broker, hasty_log, name):
     """Appending fails in bounded time, and once the broker is back the same log goes on, without what failed."""
@@ -176,7 +199,7 @@ def test_a_restarted_broker_is_gone_on_with(broker, log, name, end):
     member = Member(log, group, name)
 
     def copy(count: int) -> None:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 120
         while sum(done(member, p) for p in member.owned) < count:
             assert time.monotonic() < deadline
             for partition, records in member.poll().records.items():
