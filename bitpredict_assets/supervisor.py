@@ -52,6 +52,8 @@ def supervise(settings: Settings) -> None:
             for number in ENDING:  # a second Ctrl-C must not leave half of them running
                 signal.signal(number, signal.SIG_IGN)
             _end(running)
+            with dagster_instance(home) as instance:  # a run that had to be killed could not say that it ended
+                end_dead_runs(instance)
         out.print("all ended")
 
 

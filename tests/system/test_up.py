@@ -1,6 +1,7 @@
 """`bitpredict up`: what it serves while it runs, and that nothing is left of it afterwards."""
 
 import fcntl
+import json
 import signal
 import socket
 import sys
@@ -19,6 +20,7 @@ import pytest
 from dagster._core.definitions.run_request import InstigatorType
 from dagster._core.remote_origin import GrpcServerCodeLocationOrigin, RemoteInstigatorOrigin, RemoteRepositoryOrigin
 from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatus, ScheduleInstigatorData
+from dagster._core.storage.tags import GRPC_INFO_TAG
 
 from bitpredict.errors import BitPredictError
 from bitpredict.market.time import MINUTE
@@ -27,7 +29,7 @@ from bitpredict.streaming.messages import Prediction, decode_prediction
 from bitpredict.streaming.open_log import open_event_log
 from bitpredict_assets.dead_runs import living
 from bitpredict_assets.instance import prepare_dagster_home
-from bitpredict_assets.supervisor import supervise
+from bitpredict_assets.supervisor import ENDING, supervise
 from tests.support.commands import Finished, command_line, ended, started, wait_for
 from tests.support.dagster_web import DagsterWeb
 from tests.support.homes import Home
@@ -39,7 +41,7 @@ SERVICES = {
     *("dagster api grpc", "dagster_webserver", "dagster._daemon", "streamlit run"),
     *("bitpredict collect", "bitpredict predict"),
 }
-END_SECONDS = 20
+END_SECONDS = 60
 TODAY = datetime.now(UTC).date()
 DAYS = [f"{TODAY - timedelta(days=ago)}" for ago in (4, 3, 2)]
 """Not yesterday: until five past midnight the tick of `today` that is due is still of that day."""
@@ -288,6 +290,28 @@ def test_a_home_is_up_once(settings, tmp_path):
         fcntl.flock(lock, fcntl.LOCK_EX)
         with pytest.raises(BitPredictError, match="`bitpredict up` runs already"):
             supervise(settings)
+
+
+def test_a_run_that_had_to_be_killed_is_marked_at_the_end(settings, monkeypatch):
+    """It got no time to say so itself."""
+
+    def interrupted(*_arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    (nobody,) = free_ports(1)
+    launched = {GRPC_INFO_TAG: json.dumps({"host": "127.0.0.1", "port": nobody})}
+    with dg.DagsterInstance.get() as instance:
+        run = instance.create_run_for_job(_anything, tags=launched, status=dg.DagsterRunStatus.STARTED)
+    monkeypatch.setattr("bitpredict_assets.supervisor.services", lambda *_: [])
+    monkeypatch.setattr("bitpredict_assets.supervisor._watch", interrupted)
+    before = {number: signal.getsignal(number) for number in ENDING}
+    try:
+        supervise(settings)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    with dg.DagsterInstance.get() as instance:
+        assert status(instance, run.run_id) == dg.DagsterRunStatus.FAILURE
 
 
 def status(instance: dg.DagsterInstance, run_id: str) -> dg.DagsterRunStatus:
