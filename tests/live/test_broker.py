@@ -17,7 +17,7 @@ from tests.support.live_checks import assert_is_the_recording, assert_is_undistu
 from tests.support.live_content import caught_up, enough, trades
 from tests.support.live_processes import USED, processes, until
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 STOPPED_SECONDS = 30
 FEEDER_WAITS, FEEDER_GOES_ON = "the event log cannot be used; trying again", "the event log can be used again"

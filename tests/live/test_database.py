@@ -16,7 +16,7 @@ from tests.support.live_content import caught_up, enough
 from tests.support.live_processes import USED, processes, until
 from tests.support.postgres import PostgreSQL
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 PREDICTOR_WAITS = "waiting, then going on from the last checkpoint"
 FEEDER_WAITS = "the event log cannot be used; trying again"

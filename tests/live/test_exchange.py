@@ -18,7 +18,7 @@ from tests.support.exchange import Exchange, TradesApi, exchange, trade_frame, t
 from tests.support.live_content import caught_up, records, trades
 from tests.support.live_processes import processes, until
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 SEED = 20261123
 KILLS = 4

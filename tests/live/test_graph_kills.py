@@ -20,7 +20,7 @@ from tests.live.conftest import SYMBOLS
 from tests.support.live_graph import Graph, graph, waiting
 from tests.support.live_processes import processes, until
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 SEED = 20261122
 VICTIMS = ["daemon", "daemon before its cursor", "run", "run"]

@@ -12,7 +12,7 @@ from tests.support.live_checks import assert_is_the_recording, assert_is_undistu
 from tests.support.live_content import caught_up
 from tests.support.live_processes import USED, processes, until
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 SEED = 20261121
 VICTIMS = ["predictor"] * 7 + ["replay"] * 5

@@ -12,7 +12,7 @@ from bitpredict.streaming.open_log import open_event_log
 from tests.support.certificates import Authority
 from tests.support.kafka import Broker, new_broker
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 TOPIC, OUTPUTS, PASSWORD = "asked", "answered", "a-secret-of-the-test"
 

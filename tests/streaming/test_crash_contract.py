@@ -11,6 +11,7 @@ from bitpredict.streaming.log import Checkpoint, TopicSpec
 from tests.support.log_member import messages, poll_until
 from tests.support.log_worker import Copier
 from tests.support.processes import go, running, succeed
+from tests.support.stopwatch import Stopwatch
 
 WORKER = "tests.support.log_worker"
 
@@ -23,9 +24,9 @@ def test_a_killed_member_is_replaced_within_ten_seconds(topic, members, group):
     with running(WORKER, "hold", group, topic) as victim:
         poll_until(lambda: len(survivor.owned) == 1, [survivor])
         victim.kill()
-        started = time.monotonic()
+        watch = Stopwatch()
         poll_until(lambda: len(survivor.owned) == 2, [survivor])
-        assert time.monotonic() - started < 10
+        watch.assert_within(10)
 
 
 @pytest.mark.slow
@@ -50,7 +51,7 @@ def test_a_busy_member_keeps_its_partitions(topic, members):
     busy, other = members(topic), members(topic)
     poll_until(lambda: len(busy.owned) == len(other.owned) == 1 and len(busy.values()) > 0, [busy, other])
     ends = time.monotonic() + 12
-    poll_until(lambda: time.monotonic() > ends, [other], 60)
+    poll_until(lambda: time.monotonic() > ends, [other])
     busy.subscription.checkpoint({p: Checkpoint(busy.position(p), b"done") for p in busy.records})
     assert len(busy.owned) == len(other.owned) == 1
 
@@ -61,19 +62,18 @@ def test_a_copy_killed_at_any_instant_is_exact(event_log, name, group):
     order, and the counts that the states carry have no hole."""
     target = f"{name}-copy"
     event_log.create([TopicSpec(name, 2, None), TopicSpec(target, 2, None)])
-    sent = messages(6000)
-    for first in range(0, len(sent), 1000):
-        event_log.append(name, sent[first : first + 1000])
-    random.seed(7)
+    chance = random.Random(7)
     midway = 0
     for turn in range(4):
         before = event_log.groups(name).get(group, {})
+        while sum(event_log.topic(name).end.values()) - sum(before.values()) < 6000:  # more than a turn copies
+            event_log.append(name, messages(1000))
         with running(WORKER, "copy", group, name, target) as copier:
-            deadline = time.monotonic() + 60
+            deadline = time.monotonic() + 120
             while turn % 2 and event_log.groups(name).get(group, {}) == before:  # every other one has begun to copy
                 assert time.monotonic() < deadline
                 time.sleep(0.02)
-            time.sleep(random.uniform(0, 0.4))
+            time.sleep(chance.uniform(0, 0.4))
             copier.kill()
         at = event_log.groups(name).get(group, {})
         midway += bool(at) and at != event_log.topic(name).end

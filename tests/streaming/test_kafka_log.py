@@ -273,11 +273,13 @@ def test_what_the_brokers_can_decides_how_many_requests_a_transaction_takes(log,
 
 
 @pytest.mark.slow
-def test_what_a_dead_member_left_open_is_ended_by_the_next(broker, log, name):
-    """Nobody waits until the broker gives a transaction up, 15 to 25 seconds: what comes after it is read at once."""
+def test_what_a_dead_member_left_open_is_ended_by_the_next(broker, log, name, monkeypatch):
+    """Nobody waits until the broker gives a transaction up, five minutes here: what comes after it is read at once."""
     group = f"{name}-group"
     log.create([TopicSpec(name, 1, None)])
-    dead = KafkaClients(Settings(event_log_url=broker.url)).producer(f"{group}.{'0' * 32}")
+    with monkeypatch.context() as patient:
+        patient.setattr(kafka_clients, "_PATIENCE_MS", 300_000)
+        dead = KafkaClients(Settings(event_log_url=broker.url)).producer(f"{group}.{'0' * 32}")
     dead.init_transactions()
     dead.begin_transaction()
     store(dead, place_in_transaction(dead, name, messages(1, "never")))
@@ -285,9 +287,7 @@ def test_what_a_dead_member_left_open_is_ended_by_the_next(broker, log, name):
     log.append(name, messages(1, "after"))
     assert log.topic(name).end == {0: 0}
     member = Member(log, group, name)
-    started = time.monotonic()
     poll_until(lambda: member.values() == expected("after", count=1), [member])
-    assert time.monotonic() - started < 10
 
 
 def place_in_transaction(producer: Any, topic: str, some: list[Message]) -> list[tuple[TopicPartition, Message]]:

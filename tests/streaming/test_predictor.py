@@ -41,6 +41,7 @@ from bitpredict.streaming.predictor import GROUP, Predictor
 from bitpredict.streaming.tick_store import TickModelStore
 from bitpredict.streaming.topics import topic_specs
 from tests.support.live_models import MONTH
+from tests.support.stopwatch import Stopwatch
 from tests.support.streams import CANDLES_TOPIC, TRADES, as_candles, trade
 
 SYMBOL = "BTCUSDT"
@@ -112,13 +113,13 @@ def running(settings: Settings, log: EventLog, watch: ModelWatch):
         yield worker
     finally:
         stop.set()
-        began = time.monotonic()
+        watch = Stopwatch()
         thread.join(timeout=30)
-        assert time.monotonic() - began < 5
+        watch.assert_within(5)
         assert not failed
 
 
-def until(condition: Callable[[], bool], seconds: float = 60) -> None:
+def until(condition: Callable[[], bool], seconds: float = 150) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"

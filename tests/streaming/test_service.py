@@ -12,8 +12,9 @@ import pytest
 from bitpredict.errors import BitPredictError
 from bitpredict.streaming.service import serve
 from tests.support.ports import free_ports
+from tests.support.stopwatch import Stopwatch
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
 PROCESS = """
 import sys, threading
@@ -62,7 +63,7 @@ def test_a_signal_ends_it_and_it_says_what_it_did(number):
     port = free_ports(1)[0]
     process = subprocess.Popen([sys.executable, "-c", PROCESS, str(port)], stdout=subprocess.PIPE, text=True)
     try:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 100
         while True:
             try:
                 assert get(port, "/readyz")[0] in (200, 503)
@@ -70,11 +71,11 @@ def test_a_signal_ends_it_and_it_says_what_it_did(number):
             except URLError:
                 assert time.monotonic() < deadline
                 time.sleep(0.05)
-        started = time.monotonic()
+        watch = Stopwatch()
         process.send_signal(number)
-        assert process.communicate(timeout=10)[0] == "turned\n"
+        assert process.communicate(timeout=30)[0] == "turned\n"
         assert process.returncode == 0
-        assert time.monotonic() - started < 5
+        watch.assert_within(5)
     finally:
         process.kill()
 

@@ -36,7 +36,7 @@ class Finished:
 
 
 def bitpredict(
-    *arguments: object, cwd: Path, prefix: tuple[str, ...] = (), timeout: float = 500, **environment: object
+    *arguments: object, cwd: Path, prefix: tuple[str, ...] = (), timeout: float = 1500, **environment: object
 ) -> Finished:
     """Run a command to its end."""
     before = _cpu_of_children()
@@ -80,7 +80,7 @@ def started(*arguments: object, cwd: Path, **environment: object) -> Iterator["s
         process.communicate()
 
 
-def wait_for(happened: Callable[[], bool], process: "subprocess.Popen[str]", seconds: float = 120) -> None:
+def wait_for(happened: Callable[[], bool], process: "subprocess.Popen[str]", seconds: float = 300) -> None:
     """Look until it has happened.
 
     Raises:
@@ -94,7 +94,7 @@ def wait_for(happened: Callable[[], bool], process: "subprocess.Popen[str]", sec
         time.sleep(LOOK_SECONDS)
 
 
-def ended(process: "subprocess.Popen[str]", timeout: float = 60) -> Finished:
+def ended(process: "subprocess.Popen[str]", timeout: float = 120) -> Finished:
     """Wait for its end."""
     out, err = process.communicate(timeout=timeout)
     return Finished(process.returncode, out, err)

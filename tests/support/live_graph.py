@@ -76,7 +76,7 @@ class Graph:
         given = [each for run in done for each in run.run_config["ops"]["streamed_trades"]["config"]["ranges"]]
         return {Range(each["topic"], each["partition"], each["start"], each["end"]) for each in given}
 
-    def until(self, happened: Callable[[], object], seconds: float = 180, pause: float = LOOK_SECONDS) -> None:
+    def until(self, happened: Callable[[], object], seconds: float = 240, pause: float = LOOK_SECONDS) -> None:
         """Look until it has happened, and meanwhile mark runs whose process is gone, as the supervisor does."""
         began = time.monotonic()
         mind_at, deadline = began, began + seconds
@@ -111,7 +111,7 @@ def graph(settings: Settings) -> Iterator[Graph]:
 def _quick(configuration: str) -> str:
     """A run whose start was cut off by a kill is given up sooner than after two minutes."""
     for slow, quick in (
-        ("start_timeout_seconds: 120", "start_timeout_seconds: 15"),
+        ("start_timeout_seconds: 120", "start_timeout_seconds: 45"),
         ("interval_seconds: 30", "interval_seconds: 2"),
     ):
         assert slow in configuration

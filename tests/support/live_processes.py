@@ -18,6 +18,7 @@ from urllib.request import urlopen
 from bitpredict.settings import Settings
 from tests.support.commands import environment_of
 from tests.support.ports import free_ports
+from tests.support.stopwatch import Stopwatch
 
 _FORGE = multiprocessing.get_context("forkserver")
 _FORGE.set_forkserver_preload(
@@ -87,10 +88,10 @@ class Part:
     def end(self) -> str:
         """SIGTERM, after which it has to end well and in time; its last line, which says what it did."""
         assert self.runs(), self.said
-        began = time.monotonic()
+        watch = Stopwatch()
         self.signal(signal.SIGTERM)
-        done = self.ended(30)
-        assert time.monotonic() - began < END_SECONDS, self.said
+        done = self.ended(60)
+        watch.assert_within(END_SECONDS)
         return done
 
     def ended(self, timeout: float) -> str:
@@ -144,7 +145,7 @@ def processes(settings: Settings, folder: Path) -> Iterator[Processes]:
         started.discard()
 
 
-def until(happened: Callable[[], object], *parts: Part, seconds: float = 60) -> None:
+def until(happened: Callable[[], object], *parts: Part, seconds: float = 150) -> None:
     """Look until it has happened.
 
     Raises:

@@ -45,7 +45,7 @@ class Member:
         return records[-1].offset + 1
 
 
-def poll_until(condition: Callable[[], bool], members: Sequence[Member], seconds: float = 30) -> None:
+def poll_until(condition: Callable[[], bool], members: Sequence[Member], seconds: float = 120) -> None:
     """Poll the members in turn until the condition holds; it must within that time."""
     deadline = time.monotonic() + seconds
     while not condition():

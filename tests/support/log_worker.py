@@ -31,7 +31,7 @@ def hold(log: EventLog, group: str, *topics: str) -> None:
 def ponder(log: EventLog, group: str, topic: str) -> None:
     """Be a member that has read something and thinks about it until told to go; then its checkpoint must be fenced."""
     member = Member(log, group, topic)
-    poll_until(lambda: bool(member.values()), [member], 60)
+    poll_until(lambda: bool(member.values()), [member])
     _ready()
     _wait_for_go()
     read = [partition for partition, records in member.records.items() if records]
@@ -49,7 +49,7 @@ def ponder(log: EventLog, group: str, topic: str) -> None:
 def copy(log: EventLog, group: str, source: str, target: str) -> None:
     """Copy a topic message by message, exactly once, until killed."""
     copier = Copier(log, group, source, target)
-    poll_until(lambda: bool(copier.member.owned), [copier.member], 60)
+    poll_until(lambda: bool(copier.member.owned), [copier.member])
     _ready()
     while True:
         copier.step()

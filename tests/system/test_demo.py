@@ -13,7 +13,7 @@ from bitpredict.storage.lake import Lake
 from tests.support.homes import DATABASE_TABLES, LAKE_TABLES, assert_same
 from tests.system.conftest import Made, run_demo
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 DAYS = [f"{SAMPLE_START + timedelta(days=n)}" for n in range((SAMPLE_END - SAMPLE_START).days)]
 WITHOUT_DAYS = ("markets", "news", "serving")

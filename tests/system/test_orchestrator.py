@@ -11,7 +11,7 @@ import pytest
 from tests.support.homes import LAKE_TABLES, Home
 from tests.support.processes import ROOT
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 DAYS = ["2023-11-10", "2023-11-11", "2023-11-12"]
 

@@ -35,7 +35,7 @@ from tests.support.dagster_web import DagsterWeb
 from tests.support.homes import Home
 from tests.support.ports import free_ports
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 SERVICES = {
     *("dagster api grpc", "dagster_webserver", "dagster._daemon", "streamlit run"),
@@ -186,7 +186,7 @@ def test_a_due_tick_of_today_launches_a_run_that_succeeds(up, instance):
     wait_for(lambda: bool(ticks()), up.process)
     tick = ticks()[-1]
     (run_id,) = tick.run_ids
-    wait_for(lambda: finished(instance, run_id), up.process, 240)
+    wait_for(lambda: finished(instance, run_id), up.process, 600)
     run = instance.get_run_by_id(run_id)
     assert run is not None
     assert (run.job_name, run.status) == ("today", dg.DagsterRunStatus.SUCCESS)
@@ -207,7 +207,7 @@ def test_a_run_killed_beside_it_is_marked_and_leaves_its_pools(up, instance):
 
 
 def test_a_backfill_runs_each_asset_once_and_stores_nothing_beyond_its_days(up, instance, backfill):
-    wait_for(lambda: up.web.backfill_status(backfill).startswith("COMPLETED") or time.sleep(0.5), up.process, 240)
+    wait_for(lambda: up.web.backfill_status(backfill).startswith("COMPLETED") or time.sleep(0.5), up.process, 600)
     assert up.web.backfill_status(backfill) == "COMPLETED_SUCCESS"
     runs = instance.get_runs(dg.RunsFilter(tags={"dagster/backfill": backfill}))
     made = {
