@@ -98,13 +98,13 @@ def test_retention_takes_bounded_bites(log):
     log.append("t", [Message("k", b"old", 1)] * count)
     log.append("kept", [Message("k", b"old", 1)])
     starts = [log.topic("t").start[0]]
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while starts[-1] < count:
         assert time.monotonic() < deadline
         log.append("t", [Message("k", b"new", int(time.time() * 1000) + 60_000)])
         starts.append(log.topic("t").start[0])
         time.sleep(0.01)
-    assert {b - a for a, b in itertools.pairwise(starts)} == {0, SWEEP_MESSAGES}
+    assert {b - a for a, b in itertools.pairwise(starts)} - {0} == {SWEEP_MESSAGES}
     assert {record.value for record in log.read("t", 0, count)} == {b"new"}
     assert len(log.read("kept", 0, 0)) == 1
     with pytest.raises(OffsetsLostError, match=rf"t/0: offset 3 was deleted by retention; the first is {count}"):
