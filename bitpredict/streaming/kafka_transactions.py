@@ -22,7 +22,7 @@ from kafka.structs import ConsumerGroupMetadata, OffsetAndMetadata, TopicPartiti
 
 from bitpredict.errors import FencedError
 from bitpredict.streaming import kafka_short_transactions
-from bitpredict.streaming.kafka_clients import PATIENCE_SECONDS, KafkaClients, abandon, place, store
+from bitpredict.streaming.kafka_clients import PATIENCE_SECONDS, KafkaClients, abandon, patiently, place, store
 from bitpredict.streaming.log import Checkpoint, Message, Partition
 
 _FENCED = (
@@ -178,7 +178,7 @@ def settle(admin: KafkaAdminClient, names: Collection[str]) -> None:
 def end_dead(admin: KafkaAdminClient, clients: KafkaClients, group: str) -> None:
     """Abort what dead members of the group left open: it would hide from readers what comes after it."""
     deadline = time.monotonic() + PATIENCE_SECONDS
-    while dead := _dead(admin, group):
+    while dead := patiently(lambda: _dead(admin, group)):
         for name, state in dead.items():
             if state is TransactionState.ONGOING:
                 producer = clients.producer(name)

@@ -76,9 +76,8 @@ def test_a_full_disk_of_the_broker(tmp_path: Path, sample: Path) -> None:
             with ballast.open("wb", buffering=0) as file, suppress(OSError):
                 while True:
                     file.write(bytes(2**20))
-            until(lambda: not replay.ready() and not predictor.ready(), predictor, replay)
-            assert FEEDER_WAITS in replay.said
-            assert PREDICTOR_WAITS in predictor.said
+            until(lambda: not replay.ready() and FEEDER_WAITS in replay.said, predictor, replay)
+            until(lambda: not predictor.ready() and PREDICTOR_WAITS in predictor.said, predictor, replay)
             ballast.unlink()
             broker.restart()
             until(lambda: replay.ready() and predictor.ready(), predictor, replay)

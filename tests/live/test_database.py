@@ -67,9 +67,8 @@ def test_postgresql_stopped_and_started_again(tmp_path: Path, sample: Path, post
         predictor = lane.start("predict")
         until(lambda: predictor.metric(USED) > 0, replay, predictor)
         postgres.stop()
-        until(lambda: not replay.ready() and not predictor.ready(), replay, predictor)
-        assert FEEDER_WAITS in replay.said
-        assert PREDICTOR_WAITS in predictor.said
+        until(lambda: not replay.ready() and FEEDER_WAITS in replay.said, replay, predictor)
+        until(lambda: not predictor.ready() and PREDICTOR_WAITS in predictor.said, replay, predictor)
         postgres.start()
         until(lambda: replay.ready() and predictor.ready(), replay, predictor)
         before = log.topic("coinbase-trades").end

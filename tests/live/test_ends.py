@@ -45,7 +45,7 @@ def test_it_ends_in_time_and_says_what_it_did(
 
 def is_ready(port: int) -> bool:
     try:
-        with urlopen(f"http://127.0.0.1:{port}/readyz", timeout=5) as answer:
+        with urlopen(f"http://127.0.0.1:{port}/readyz", timeout=30) as answer:
             return bool(answer.status == 200)
     except (URLError, OSError):  # nobody there yet, or not ready
         time.sleep(0.05)

@@ -62,7 +62,7 @@ class Broker:
         (self.folder / "server.properties").write_text(properties + _QUICK)
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self, timeout: float = 120) -> None:
+    def start(self, timeout: float = 240) -> None:
         """Start it and wait until it answers."""
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
