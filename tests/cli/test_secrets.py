@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,10 +16,17 @@ from bitpredict.sources.circuits import OPENS_AT, host_states
 from bitpredict.sources.coingecko import CoinGecko
 from bitpredict.streaming.open_log import open_event_log
 from tests.support.archive_server import Answer, serve
-from tests.support.ports import free_ports
+from tests.support.ports import nobodys_port
 
 SECRET = "sEcReT9"  # noqa: S105 - of nobody
 FEEDS = "name,address,language,interval_minutes,enabled\n"
+
+
+@pytest.fixture
+def away() -> Iterator[str]:
+    """An address at which nobody answers."""
+    with nobodys_port() as port:
+        yield f"http://127.0.0.1:{port}"
 
 
 @pytest.fixture(autouse=True)
@@ -37,10 +45,10 @@ def with_login(url: str) -> str:
     return url.replace("://", f"://u:{SECRET}@")
 
 
-def test_the_password_of_a_source_that_is_away(run, monkeypatch, settings):
+def test_the_password_of_a_source_that_is_away(run, monkeypatch, settings, away):
     settings.home.mkdir()
     monkeypatch.setenv("BITPREDICT_COINGECKO_PLAN", "pro")  # its pace is quicker
-    monkeypatch.setenv("BITPREDICT_COINGECKO_URL", with_login(f"http://127.0.0.1:{free_ports(1)[0]}"))
+    monkeypatch.setenv("BITPREDICT_COINGECKO_URL", with_login(away))
     told = run("sources", "test", "coingecko")
     assert told.exit_code == 1
     assert re.search(r"http://\*\*\*@127\.0\.0\.1:\d+/api/v3/coins/markets\?", told.stderr)
@@ -57,8 +65,8 @@ def test_the_password_of_a_source_that_is_away(run, monkeypatch, settings):
     assert_untold(f"{told.output}{shown}{run('sources', 'list').output}{failed.value}{logs}", settings.home)
 
 
-def test_an_error_shows_the_beginning_of_a_long_query(run, monkeypatch):
-    monkeypatch.setenv("BITPREDICT_COINGECKO_URL", f"http://127.0.0.1:{free_ports(1)[0]}")
+def test_an_error_shows_the_beginning_of_a_long_query(run, monkeypatch, away):
+    monkeypatch.setenv("BITPREDICT_COINGECKO_URL", away)
     told = run("sources", "test", "coingecko").stderr
     assert "/api/v3/coins/markets?vs_currency=usd&ids=" in told
     assert "the connection failed" in told
@@ -95,14 +103,13 @@ def test_a_key_may_have_a_line_break_behind_it(monkeypatch):
     assert load_settings().coingecko_key.get_secret_value() == SECRET
 
 
-def test_the_feeds_passwords_and_tokens(run, monkeypatch, tmp_path, settings):
+def test_the_feeds_passwords_and_tokens(run, monkeypatch, tmp_path, settings, away):
     settings.home.mkdir()
     with serve() as server:
         server.files["/good"] = (
             b"<rss version='2.0'><channel><item><title>A</title><link>#a</link></item></channel></rss>"
         )
         server.files["/page"] = b"<html>no feed</html>"
-        away = f"http://127.0.0.1:{free_ports(1)[0]}"
         places = {
             "login": with_login(f"{server.url}/page"),
             "token": f"{server.url}/missing?a=1&token={SECRET}",

@@ -10,7 +10,7 @@ from bitpredict.forecasting.store import ModelStore
 from bitpredict.market.horizons import parse_horizon
 from bitpredict.settings import Settings
 from tests.support.archive_server import Answer, serve
-from tests.support.ports import free_ports
+from tests.support.ports import nobodys_port
 
 pytestmark = pytest.mark.slow
 
@@ -57,9 +57,10 @@ def test_a_servers_password_is_sent_and_in_no_error(tmp_path, monkeypatch):
         server.routes["/api/2.0/mlflow/experiments/get-by-name"] = lambda _query: Answer(403, body=b"no")
         with pytest.raises(MlflowException) as refused:
             Tracking(uri, tmp_path, ModelStore(tmp_path)).client.get_experiment_by_name("any")
-    nobody = f"http://me:hu%2Fsh@127.0.0.1:{free_ports(1)[0]}"
-    with pytest.raises(MlflowException, match="failed with exception") as away:
-        Tracking(nobody, tmp_path, ModelStore(tmp_path)).client.get_experiment_by_name("any")
+    with nobodys_port() as port:
+        nobody = Tracking(f"http://me:hu%2Fsh@127.0.0.1:{port}", tmp_path, ModelStore(tmp_path))
+        with pytest.raises(MlflowException, match="failed with exception") as away:
+            nobody.client.get_experiment_by_name("any")
     assert server.asked[0].headers["Authorization"] == "Basic bWU6aHUvc2g="
     assert "sh@" not in f"{refused.value}{away.value}"
 

@@ -1,15 +1,18 @@
 """The registry's answers, read from MLflow's tables and from a real MLflow server, without loading MLflow."""
 
-import socket
+import os
+import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 import requests
 
 from bitpredict.errors import ModelError, SettingsError, StorageError
 from bitpredict.forecasting.registry import open_registry
+from tests.support.ports import free_ports, nobodys_port
 
 NAME = "bitpredict-BTCUSDT-1h"
 
@@ -33,26 +36,30 @@ def database(tmp_path_factory) -> str:
 @pytest.fixture(scope="module")
 def server(database, tmp_path_factory) -> str:
     """`mlflow server` on that database."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    log = (tmp_path_factory.mktemp("server") / "log").open("wb")
+    (port,) = free_ports(1)
+    file = tmp_path_factory.mktemp("server") / "log"
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", database, "--port", str(port)]
-    process = subprocess.Popen([*command, "--workers", "1"], stdout=log, stderr=log, start_new_session=True)
+    with file.open("wb") as log:
+        process = subprocess.Popen([*command, "--workers", "1"], stdout=log, stderr=log, start_new_session=True)
     try:
-        for _ in range(240):
-            try:
-                if requests.get(f"http://127.0.0.1:{port}/health", timeout=1).ok:
-                    break
-            except requests.RequestException:
-                time.sleep(0.5)
+        _wait_for(f"http://127.0.0.1:{port}/health", process, file)
         yield f"http://127.0.0.1:{port}"
     finally:
-        import os
-        import signal
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait(timeout=30)
+
+def _wait_for(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    deadline = time.monotonic() + 200
+    while True:
+        assert process.poll() is None, log.read_text()
+        try:
+            if requests.get(url, timeout=30).ok:
+                return
+        except requests.RequestException:
+            pass
+        assert time.monotonic() < deadline, log.read_text()
+        time.sleep(0.5)
 
 
 EXPECTED = {("BTCUSDT", "1h"): "aaaah", ("ETH-USD", "5m"): "aaaam"}
@@ -71,7 +78,8 @@ def test_the_database_says_who_is_champion_now(database):
 
 
 @pytest.mark.slow
-def test_a_server_says_the_same(server):
+def test_a_server_says_the_same(server, monkeypatch):
+    monkeypatch.setattr("bitpredict.forecasting.registry._REST_SECONDS", 120.0)
     assert open_registry(server).champions() == EXPECTED
 
 
@@ -91,10 +99,7 @@ def test_a_file_that_is_no_database_is_said(tmp_path):
 
 
 def test_a_server_that_is_away_is_said():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    with pytest.raises(ModelError, match="cannot be asked"):
+    with nobodys_port() as port, pytest.raises(ModelError, match="cannot be asked"):
         open_registry(f"http://127.0.0.1:{port}").champions()
 
 

@@ -10,7 +10,7 @@ from bitpredict.settings import Settings
 from bitpredict.sources.http import HttpClient
 from bitpredict.storage.database import connect
 from tests.support.archive_server import ArchiveServer, serve
-from tests.support.ports import free_ports
+from tests.support.ports import nobodys_port
 
 
 @pytest.fixture
@@ -44,6 +44,7 @@ def client() -> Callable[..., HttpClient]:
 
 
 @pytest.fixture
-def free_port() -> int:
+def closed_port() -> Iterator[int]:
     """A port of this machine on which nothing listens."""
-    return free_ports(1)[0]
+    with nobodys_port() as port:
+        yield port

@@ -144,11 +144,11 @@ def test_what_is_not_there_and_what_is_too_large_are_no_failures(server, url, cl
     assert all(each.failures == 0 for each in host_states(home))
 
 
-def test_one_host_that_rests_holds_no_other(url, client, home, free_port):
+def test_one_host_that_rests_holds_no_other(url, client, home, closed_port):
     http = client(attempts=1, circuits=circuits(home))
-    fail(http, f"http://127.0.0.1:{free_port}/", 3)
+    fail(http, f"http://127.0.0.1:{closed_port}/", 3)
     with pytest.raises(SourceUnavailableError, match="is not asked"):
-        http.get(f"http://127.0.0.1:{free_port}/")
+        http.get(f"http://127.0.0.1:{closed_port}/")
     assert http.get(url).body == b"content"
     assert len([*host_states(home)]) == 2
 

@@ -151,9 +151,9 @@ def test_a_body_above_the_limit_is_refused_while_it_streams(url, client, server)
     assert len(server.asked) == 1
 
 
-def test_nobody_there(client, free_port):
+def test_nobody_there(client, closed_port):
     with pytest.raises(SourceUnavailableError, match=r"connection failed: .*3 attempts"):
-        client().get(f"http://127.0.0.1:{free_port}/file")
+        client().get(f"http://127.0.0.1:{closed_port}/file")
 
 
 def test_an_address_that_is_none(client):

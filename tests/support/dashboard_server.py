@@ -44,8 +44,8 @@ def serve_dashboard(home: Path) -> Iterator[Server]:
         _wait_for(f"{url}/_stcore/health", process, home / "log")
         yield Server(url, home)
     finally:
-        process.terminate()
-        process.wait(10)
+        process.kill()
+        process.wait()
 
 
 def _wait_for(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:

@@ -109,13 +109,13 @@ class DatabaseServer(ABC):
         """End it as an operator would who does not wait for clients: their connections are ended."""
         assert self._process is not None
         self._process.send_signal(self.ends_by)
-        self._process.wait(30)
+        self._process.wait(120)
 
     def discard(self) -> None:
         """End it and delete all that it holds."""
         if self._process is not None and self._process.poll() is None:
             self._process.kill()
-            self._process.wait(10)
+            self._process.wait()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def database(self, name: str) -> str:

@@ -29,7 +29,7 @@ class MariaDB(DatabaseServer):
     """A server of its own; its databases outlive `stop`."""
 
     product, package, user = "MariaDB", "mariadb-server", "mysql"
-    comes_up_within, ends_by = 60, signal.SIGTERM
+    comes_up_within, ends_by = 120, signal.SIGTERM
 
     def __init__(self) -> None:
         super().__init__(_MEMORY if _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > _ENOUGH else None)

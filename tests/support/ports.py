@@ -4,6 +4,8 @@ import os
 import random
 import re
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 _CHOICE = random.SystemRandom()
 _BELOW_EPHEMERAL = range(15_000, 32_000)
@@ -23,6 +25,14 @@ def free_ports(count: int) -> list[int]:
             _given.add(port)
             found.append(port)
     return found
+
+
+@contextmanager
+def nobodys_port() -> Iterator[int]:
+    """One on which nothing listens, whatever starts meanwhile: it is taken, by who will never listen."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield taken.getsockname()[1]
 
 
 def _own() -> range:

@@ -16,7 +16,7 @@ class PostgreSQL(DatabaseServer):
     """A cluster of its own; its databases outlive `stop`."""
 
     product, package, user = "PostgreSQL", "postgresql", "postgres"
-    comes_up_within, ends_by = 30, signal.SIGINT
+    comes_up_within, ends_by = 120, signal.SIGINT
 
     @classmethod
     def installed(cls) -> bool:

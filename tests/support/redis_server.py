@@ -34,7 +34,7 @@ class RedisServer:
                 [self._program, *map(str, options), "--dir", str(self._folder)], stdout=log, stderr=log
             )
         client = self.client()
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 120
         while time.monotonic() < deadline and self._process.poll() is None:
             try:
                 client.ping()
@@ -52,7 +52,7 @@ class RedisServer:
         """As a power cut would."""
         assert self._process is not None
         self._process.kill()
-        self._process.wait(10)
+        self._process.wait()
 
     def freeze(self) -> None:
         """It accepts connections and answers nothing."""

@@ -14,6 +14,8 @@ from uuid import uuid4
 
 import pytest
 
+from tests.support.ports import free_ports
+
 PACKED = Path(__file__).resolve().parents[3] / "shared" / "tools" / "s3" / "versitygw.xz"
 ACCESS_KEY, SECRET_KEY = "test", "testtest"
 
@@ -63,9 +65,7 @@ def serving(binary: Path, folder: Path) -> Iterator[S3Server]:
     data, meta = folder / "data", folder / "meta"
     data.mkdir()
     meta.mkdir()
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
+    address = f"127.0.0.1:{free_ports(1)[0]}"
     server = subprocess.Popen(
         [binary, "--quiet", "--port", address, "posix", "--sidecar", meta, data],
         env={"ROOT_ACCESS_KEY": ACCESS_KEY, "ROOT_SECRET_KEY": SECRET_KEY},
@@ -76,8 +76,8 @@ def serving(binary: Path, folder: Path) -> Iterator[S3Server]:
         _wait(server, address)
         yield S3Server(f"http://{address}", data)
     finally:
-        server.terminate()
-        server.wait(10)
+        server.kill()
+        server.wait()
 
 
 def _binary(folder: Path) -> Path:
@@ -94,7 +94,7 @@ def _binary(folder: Path) -> Path:
 
 def _wait(server: "subprocess.Popen[bytes]", address: str) -> None:
     host, port = address.split(":")
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while time.monotonic() < deadline and server.poll() is None:
         try:
             socket.create_connection((host, int(port)), timeout=1).close()
