@@ -73,8 +73,8 @@ def _copy_sqlite(source: Path, target: Path) -> None:
     """By SQLite's own means: one transaction on each side, whoever else has the files open."""
     deadline = time.monotonic() + BUSY_SECONDS
 
-    def give_up_in_time(_status: int, _remaining: int, _total: int) -> None:
-        if time.monotonic() > deadline:
+    def give_up_in_time(status: int, _remaining: int, _total: int) -> None:
+        if status in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) and time.monotonic() > deadline:
             raise sqlite3.OperationalError("another process held its lock for many seconds; end that process or wait")
 
     if not source.exists():

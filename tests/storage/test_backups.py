@@ -2,8 +2,9 @@
 
 import json
 import shutil
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from bitpredict.errors import BitPredictError, SettingsError, StorageError
 from bitpredict.market.coins import Coin
 from bitpredict.settings import Settings
 from bitpredict.storage import backups as module
+from bitpredict.storage import dumps
 from bitpredict.storage.backups import (
     Backup,
     backup_store,
@@ -110,6 +112,25 @@ def test_a_drill_into_an_empty_home_brings_every_row_and_version_back(saved, emp
     put(empty_home, 3.0, 1.0, NOW + timedelta(minutes=9))
     assert restored.version(CANDLES) == 2, "it goes on from there"
     assert not list(empty_home.home.glob(".*")), "nothing is left lying about"
+
+
+def test_a_database_that_takes_longer_to_copy_than_a_lock_is_waited_for_is_copied(saved, empty_home, monkeypatch):
+    monkeypatch.setattr(dumps, "BUSY_SECONDS", -1.0)
+    settings, _ = saved
+    restore_backup(empty_home, backup_store(settings), make_backup(settings, NOW + timedelta(hours=1)))
+    assert everything(empty_home) == everything(settings)
+
+
+@pytest.mark.slow
+def test_a_database_whose_lock_another_process_keeps_says_so_and_stays(saved, monkeypatch):
+    monkeypatch.setattr(dumps, "BUSY_SECONDS", 0.2)
+    settings, made = saved
+    put(settings, 9.0, 9.0, NOW + timedelta(minutes=10))
+    with closing(sqlite3.connect(settings.home / "bitpredict.db")) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StorageError, match="another process held its lock for many seconds; end that process or"):
+            restore_backup(settings, backup_store(settings), made)
+    assert len(everything(settings)["price_data_real"]) == 6
 
 
 def test_a_restore_over_newer_rows_brings_the_saved_ones_back(saved):
