@@ -20,7 +20,7 @@ from bitpredict.storage.lake import Lake
 from tests.support.graph import at_home
 from tests.support.processes import ROOT
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Settings,
             env=os.environ,
             capture_output=True,
             text=True,
-            timeout=200,
+            timeout=800,
         )
         assert done.returncode == 0, done.stderr
         yield settings, json.loads(done.stdout)

@@ -20,7 +20,7 @@ from tests.support.candles import archived_candles
 from tests.support.graph import at_home
 from tests.support.processes import ROOT
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 HALT, HOLE, AGAIN = (datetime(2023, 3, 24, *clock, tzinfo=UTC) for clock in ((11, 28), (12, 40), (14, 0)))
 DAY, END = datetime(2023, 3, 24, tzinfo=UTC), datetime(2023, 3, 26, tzinfo=UTC)
@@ -37,7 +37,7 @@ def materialize(assets: str, first: str, last: str) -> None:
         env=os.environ,
         capture_output=True,
         text=True,
-        timeout=250,
+        timeout=800,
     )
     assert done.returncode == 0, done.stderr[-3000:]
 

@@ -208,7 +208,7 @@ def test_a_part_that_is_not_installed_says_how_to_get_it(run, monkeypatch):
 
 @pytest.mark.usefixtures("filled")
 def test_every_source_is_shown_as_it_was_lately(run, settings):
-    coingecko, news = Circuits("coingecko", settings.home), Circuits("news", settings.home)
+    coingecko, news = Circuits("coingecko", settings.home), Circuits("news", settings.home, rest=3_600.0)
     coingecko.worked("api.coingecko.com")
     for host in ("a.com", "b.com"):
         news.worked(host)
