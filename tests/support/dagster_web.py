@@ -23,7 +23,7 @@ class DagsterWeb:
         """
         body = json.dumps({"query": query, "variables": variables}).encode()
         request = Request(f"{self.url}/graphql", body, {"Content-Type": "application/json"})  # noqa: S310
-        with urlopen(request, timeout=60) as answer:  # noqa: S310
+        with urlopen(request, timeout=180) as answer:  # noqa: S310
             said = json.load(answer)
         assert "errors" not in said, said["errors"]
         return said["data"]

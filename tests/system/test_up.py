@@ -119,6 +119,7 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     with brought_up(folder) as running:
         wait_for(answers(f"{running.web.url}/server_info"), running.process)
         wait_for(answers(f"{running.dashboard}/_stcore/health"), running.process)
+        wait_for(lambda: running.services() == SERVICES, running.process)
         yield running
 
 
