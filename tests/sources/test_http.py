@@ -100,7 +100,7 @@ class TestAPassingFailure:
             id="long pause",
         ),
         pytest.param(
-            Answer(429, headers={"Retry-After": format_datetime(datetime.now(UTC) + timedelta(hours=9), usegmt=True)}),
+            Answer(429, headers={"Retry-After": format_datetime(datetime.now(UTC) + timedelta(hours=11), usegmt=True)}),
             r"asked to wait 3\d{4}",
             "rate limit",
             id="long pause, as a date",
