@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from bitpredict_assets.dead_runs import listening
@@ -46,7 +47,7 @@ class Service:
                 stderr=subprocess.STDOUT,
                 env=environment,
                 start_new_session=True,
-                preexec_fn=_end_with_the_supervisor,
+                preexec_fn=partial(_end_with_the_supervisor, os.getpid()),
             )
 
     @property
@@ -94,7 +95,9 @@ class Service:
         return True
 
 
-def _end_with_the_supervisor() -> None:
+def _end_with_the_supervisor(supervisor: int) -> None:
     """In the child: the kernel ends it when the supervisor is killed and cannot (Linux only)."""
     if _libc:
         _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != supervisor:  # killed before the kernel knew
+            os._exit(1)

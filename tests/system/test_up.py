@@ -4,6 +4,7 @@ import fcntl
 import json
 import signal
 import socket
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -253,6 +254,30 @@ def test_services_do_not_outlive_a_killed_supervisor(tmp_path):
         starting.process.kill()
         _, alive = psutil.wait_procs(family, timeout=END_SECONDS)
         assert not alive
+
+
+KILLED_WHILE_IT_STARTS_ONE = """
+import os, signal, time
+from pathlib import Path
+import bitpredict_assets.service as module
+
+def late(*given, real=module._end_with_the_supervisor):
+    os.kill(os.getppid(), signal.SIGKILL)
+    while os.getppid() == given[0]:
+        time.sleep(0.01)
+    real(*given)
+
+module._end_with_the_supervisor = late
+module.Service("any", ["touch", "it-ran"], Path("any.log")).start(dict(os.environ))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends the children of a killed process")
+def test_a_service_that_is_being_started_does_not_outlive_a_killed_supervisor_either(tmp_path):
+    killed = subprocess.run([sys.executable, "-c", KILLED_WHILE_IT_STARTS_ONE], cwd=tmp_path, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    time.sleep(0.5)
+    assert not (tmp_path / "it-ran").exists()
 
 
 def test_a_service_that_dies_ends_all_and_shows_the_end_of_its_log(tmp_path):
