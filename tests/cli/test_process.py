@@ -93,7 +93,7 @@ def test_ctrl_c_ends_with_130_and_leaves_no_file(tmp_path):
     (tmp_path / "tap").read_text()  # until it is inside the export
     time.sleep(0.2)
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=30)
+    _, errors = process.communicate(timeout=120)
     assert process.returncode == 130
     assert "Traceback" not in errors
     assert not [path.name for path in tmp_path.iterdir() if "candles" in path.name]

@@ -177,6 +177,7 @@ def test_a_home_that_cannot_be_written_is_no_failure(url, client, home):
 
 
 def test_a_thousand_answers_are_not_a_thousand_files(url, client, home, monkeypatch):
+    monkeypatch.setattr("bitpredict.sources.circuits.BETWEEN_WRITES", 600.0)
     http = client(circuits=circuits(home))
     http.get(url)
     (file,) = (home / FOLDER).iterdir()

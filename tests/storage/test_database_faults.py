@@ -48,7 +48,7 @@ def test_a_process_killed_in_a_bulk_insert_leaves_none_of_it(engine, database_se
     write_forecasts(engine, made_forecasts(5, series="before"))
     with running(WRITER, ROWS) as writer:
         go(writer)
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 120
         while not is_writing(engine):
             assert time.monotonic() < deadline
             assert writer.poll() is None

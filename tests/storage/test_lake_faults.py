@@ -45,7 +45,7 @@ def test_a_writer_killed_in_the_middle_leaves_the_version_before(lake, lake_sett
         before = parquet_files(lake_folder)
         with running(WRITER, 0, days, days, 1, 2.0) as writer:
             go(writer)
-            deadline = time.monotonic() + 30
+            deadline = time.monotonic() + 120
             while parquet_files(lake_folder) == before:
                 assert time.monotonic() < deadline
             writer.kill()

@@ -32,7 +32,7 @@ pytestmark = pytest.mark.slow
 def server_settings(request: pytest.FixtureRequest) -> Settings:
     url = request.getfixturevalue(SERVERS[request.param])
     if request.param == "postgresql":
-        url += "&options=-c%20deadlock_timeout%3D3s"  # time for a test to make one
+        url += "&options=-c%20deadlock_timeout%3D10s"  # time for a test to make one
     return Settings(database_url=url)
 
 
@@ -45,7 +45,7 @@ def on_server(server_settings: Settings) -> Iterator[Engine]:
 
 
 def until_waiting(engine: Engine) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         while not connection.execute(text(WAITING[engine.dialect.name])).scalar_one():
             assert time.monotonic() < deadline
