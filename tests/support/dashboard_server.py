@@ -61,11 +61,13 @@ def _wait_for(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
 
 
 def no_wider_than_the_window(watched: Watched) -> bool:
-    """Whether nobody must scroll sideways."""
-    script = "document.scrollingElement.scrollWidth <= window.innerWidth"
+    """Whether nobody must scroll sideways, once all is drawn: a chart is drawn at one width and then fitted to its
+    place."""
+    drawn = "!document.querySelector('[data-stale=true], .stSkeleton')"
+    page = "document.scrollingElement.scrollWidth <= innerWidth"
     charts = "[...document.querySelectorAll('.js-plotly-plot, .stVegaLiteChart')]"
     inside = f"{charts}.every(c => c.getBoundingClientRect().right <= innerWidth)"
-    return bool(watched.page.evaluate(script) and watched.page.evaluate(inside))
+    return bool(watched.page.wait_for_function(f"{drawn} && {page} && {inside}"))
 
 
 def ours(errors: list[str]) -> list[str]:
