@@ -310,6 +310,7 @@ def test_a_socket_that_stalls_is_noticed_within_ten_seconds(settings: Settings) 
 
     with exchange(script) as server, trades_api() as api, running(Lane(settings, binance(server, api))) as lane:
         until(lambda: len(stalled) == 2)
+        watches[0].assert_within(10)
         assert stalled[1] - stalled[0] > SILENCE
         until(lambda: lane.ids == [0, 1])
 

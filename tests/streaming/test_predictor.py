@@ -113,9 +113,9 @@ def running(settings: Settings, log: EventLog, watch: ModelWatch):
         yield worker
     finally:
         stop.set()
-        watch = Stopwatch()
+        ending = Stopwatch()
         thread.join(timeout=30)
-        watch.assert_within(5)
+        ending.assert_within(5)
         assert not failed
 
 
