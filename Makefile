@@ -36,7 +36,7 @@ test: test-quick  ## every test: the quick ones side by side, then those that st
 	$(PYTEST) -m slow -n 3
 
 test-quick: install  ## what needs no server, browser, process or long training
-	$(PYTEST) -m "not slow" -n 2
+	$(PYTEST) -m "not slow" -n 3
 
 lint: install  ## ruff, mypy and the layers
 	$(BIN)/ruff check .

@@ -12,6 +12,8 @@ from bitpredict.market.time import DAY, MINUTE
 from bitpredict.storage.contracts import CANDLES
 from tests.support.graph import run_job
 
+pytestmark = pytest.mark.slow
+
 JOB = "prices_and_features"
 FEATURES = ["price_features", "feature_table"]
 START, MIDNIGHT, END = (datetime(2023, 11, day, tzinfo=UTC) for day in (11, 12, 13))
@@ -66,7 +68,6 @@ def test_the_checks_of_real_days_pass(featured):
     }
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("with_features")
 def test_a_day_alone_gives_what_the_range_gave_and_again_the_same(lake):
     before = [lake.read(contract) for contract in (PRICE_FEATURES, FEATURE_TABLE)]
@@ -74,7 +75,6 @@ def test_a_day_alone_gives_what_the_range_gave_and_again_the_same(lake):
     assert [lake.read(contract) for contract in (PRICE_FEATURES, FEATURE_TABLE)] == before
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("with_features")
 def test_the_other_symbols_state_is_taken_from_before_midnight_where_it_has_to_be(lake):
     """ETHUSDT's last minute of the 11th is missing: at midnight its newest row is that of 23:55."""
@@ -90,7 +90,6 @@ def test_the_other_symbols_state_is_taken_from_before_midnight_where_it_has_to_b
     assert rows["other_log_rv_60"][0].is_valid
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("with_prices")
 def test_a_day_without_candles_stores_nothing_although_its_look_back_has_some(lake):
     """A backfill by the daemon runs such days after its range too."""
@@ -105,7 +104,6 @@ def test_a_day_without_candles_stores_nothing_although_its_look_back_has_some(la
     assert lake.days(FEATURE_TABLE) == [MIDNIGHT.date()]
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("with_features")
 def test_a_day_whose_candles_are_gone_loses_its_features(lake):
     lake.replace(CANDLES, CANDLES.empty(), MIDNIGHT, END)
@@ -113,7 +111,6 @@ def test_a_day_whose_candles_are_gone_loses_its_features(lake):
     assert lake.days(PRICE_FEATURES) == lake.days(FEATURE_TABLE) == [START.date()]
 
 
-@pytest.mark.slow
 def test_the_first_day_of_the_calendar_has_features_without_look_back(lake):
     assert run_job(JOB, "2023-11-01").success
     rows = lake.read(FEATURE_TABLE).to_pandas()
@@ -123,7 +120,6 @@ def test_the_first_day_of_the_calendar_has_features_without_look_back(lake):
     assert rows["log_rv_1440"].notna().any()
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("with_features")
 def test_price_features_of_another_feature_set_are_not_joined(lake):
     """An upgrade came in between: the day's own must be made anew; those of the day before are only looked back at."""

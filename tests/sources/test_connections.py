@@ -142,6 +142,7 @@ def test_a_redirect_that_was_cut_off_at_the_deadline_is_not_followed(client):
     assert len(said) == 1
 
 
+@pytest.mark.slow
 def test_a_connection_is_used_again_after_its_deadline_has_passed(server, client):
     server.files["/a"] = b"a"
     quick = client(deadline=1.0)

@@ -69,8 +69,8 @@ def test_the_query_is_sent_and_named_in_errors(server, client):
             Answer(body=b"4\r\nfour\r\n", headers={"Transfer-Encoding": "chunked"}, cut_after=9),
             id="cut off between chunks",
         ),
-        pytest.param(Answer(delay=60), id="slow to answer"),
-        pytest.param(Answer(drip=0.05), id="dripping"),
+        pytest.param(Answer(delay=60), id="slow to answer", marks=pytest.mark.slow),
+        pytest.param(Answer(drip=0.05), id="dripping", marks=pytest.mark.slow),
     ],
 )
 class TestAPassingFailure:
