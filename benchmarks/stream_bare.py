@@ -1,6 +1,7 @@
 """What kafka-python itself does, for comparison: `python -m benchmarks.stream_bare read ADDRESS TOPIC COUNT` takes
 every message of a topic and decodes it; `… write ADDRESS TOPIC COUNT FILE` sends the trades of a file, ready-made
-bytes, and waits until all are stored. Either prints its messages a second."""
+bytes, and waits until all are stored. Either prints its messages a second. `… answer ADDRESS TOPIC ANSWERS` answers
+seconds until it is ended."""
 
 import json
 import sys
@@ -8,10 +9,13 @@ import time
 from pathlib import Path
 
 from kafka import KafkaConsumer, KafkaProducer
-from kafka.structs import TopicPartition
+from kafka.structs import OffsetAndMetadata, TopicPartition
 
 from bitpredict.streaming.log import partition_of
 from bitpredict.streaming.messages import decode_trade
+
+HORIZONS, ANSWER_BYTES = ("1m", "5m", "1h", "1d"), 700
+"""As many answers to a second as there are forecasts of it, each as long as one of those is."""
 
 
 def read(address: str, topic: str, count: int) -> float:
@@ -53,7 +57,46 @@ def write(address: str, topic: str, count: int, file: str) -> float:
     return len(messages) / took
 
 
+def answer(address: str, topic: str, answers: str) -> None:
+    """Each second of a symbol that a trade ends is answered with messages that name it: exactly once, by transactions
+    as kafka-python's documentation shows them. Nothing is computed, and no state is kept."""
+    consumer = KafkaConsumer(
+        topic,
+        bootstrap_servers=address,
+        group_id="bare",
+        auto_offset_reset="earliest",
+        isolation_level="read_committed",
+        enable_auto_commit=False,
+    )
+    producer = KafkaProducer(bootstrap_servers=address, transactional_id="bare", acks="all", compression_type="lz4")
+    producer.init_transactions()
+    print("ready", flush=True)
+    seconds: dict[str, int] = {}
+    while True:
+        ended, positions = [], {}
+        for where, records in consumer.poll(timeout_ms=500).items():
+            for record in records:
+                trade = decode_trade(record.value)
+                second = int(trade.event_time.timestamp())
+                if second > seconds.setdefault(trade.symbol, second):
+                    seconds[trade.symbol] = second
+                    ended.append((trade.symbol, second, f"{topic}/{where.partition}@{record.offset}"))
+            positions[where] = OffsetAndMetadata(records[-1].offset + 1, "", -1)
+        if not ended:
+            continue
+        producer.begin_transaction()
+        for symbol, second, place in ended:
+            for horizon in HORIZONS:
+                value = f"{symbol} {horizon} {second} {place}".ljust(ANSWER_BYTES)
+                producer.send(answers, key=symbol.encode(), value=value.encode())
+        producer.send_offsets_to_transaction(positions, consumer.group_metadata())
+        producer.commit_transaction()
+
+
 if __name__ == "__main__":
-    _, what, address, topic, count, *more = sys.argv
-    rate = read(address, topic, int(count)) if what == "read" else write(address, topic, int(count), *more)
+    _, what, address, topic, *more = sys.argv
+    if what == "answer":
+        answer(address, topic, *more)
+    count, *file = more
+    rate = read(address, topic, int(count)) if what == "read" else write(address, topic, int(count), *file)
     print(json.dumps({"rate": rate}))
