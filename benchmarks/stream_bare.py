@@ -15,7 +15,8 @@ from bitpredict.streaming.log import partition_of
 from bitpredict.streaming.messages import decode_trade
 
 HORIZONS, ANSWER_BYTES = ("1m", "5m", "1h", "1d"), 700
-"""As many answers to a second as there are forecasts of it, each as long as one of those is."""
+"""As many answers to a second as there are forecasts of it. They are mostly blanks, which compress to little: in favour
+of this loop."""
 
 
 def read(address: str, topic: str, count: int) -> float:
@@ -97,6 +98,7 @@ if __name__ == "__main__":
     _, what, address, topic, *more = sys.argv
     if what == "answer":
         answer(address, topic, *more)
-    count, *file = more
-    rate = read(address, topic, int(count)) if what == "read" else write(address, topic, int(count), *file)
-    print(json.dumps({"rate": rate}))
+    else:
+        count, *file = more
+        rate = read(address, topic, int(count)) if what == "read" else write(address, topic, int(count), *file)
+        print(json.dumps({"rate": rate}))

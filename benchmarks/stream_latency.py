@@ -4,8 +4,8 @@ A feeding process appends, `bitpredict predict` forecasts, and this process read
 forecast's time runs from the return of the append that brought the trade that closed its second, to the forecast being
 in the consumer's hands. What must come is counted from the trades alone, past the predictor's code.
 
-On Kafka the same is then asked of a bare loop of kafka-python, which answers each second with as many bytes in a
-transaction and computes nothing: what a predictor can reach with this client on this machine in this hour.
+On Kafka the same is then asked of a bare loop of kafka-python, which answers each second with as many messages
+in a transaction and computes nothing: what a predictor can reach with this client on this machine in this hour.
 """
 
 import re

@@ -222,7 +222,7 @@ class KafkaLog:
         """What this process has stored, it sees."""
         pending = {name for subscription in self._subscriptions for name in subscription.unsettled()}
         if pending:
-            patiently(lambda: settle(self.admin(), pending))
+            settle(self.admin(), pending)
 
     def _drop_reader(self) -> None:
         if self._reader is not None:

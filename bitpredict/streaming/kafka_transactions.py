@@ -169,7 +169,7 @@ class Transactions:
 def settle(admin: KafkaAdminClient, names: Collection[str]) -> None:
     """Wait until the markers of these members' last transactions are written, so that everybody sees them."""
     deadline = time.monotonic() + PATIENCE_SECONDS
-    while any(described.state in _OPEN for described in admin.describe_transactions(list(names)).values()):
+    while any(found.state in _OPEN for found in patiently(lambda: admin.describe_transactions(list(names))).values()):
         if time.monotonic() > deadline:
             raise KafkaTimeoutError("a transaction does not come to its end")
         time.sleep(0.002)
