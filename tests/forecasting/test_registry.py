@@ -4,15 +4,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from pathlib import Path
 
 import pytest
-import requests
 
 from bitpredict.errors import ModelError, SettingsError, StorageError
 from bitpredict.forecasting.registry import open_registry
 from tests.support.ports import free_ports, nobodys_port
+from tests.support.processes import wait_for_answer
 
 NAME = "bitpredict-BTCUSDT-1h"
 
@@ -42,24 +40,11 @@ def server(database, tmp_path_factory) -> str:
     with file.open("wb") as log:
         process = subprocess.Popen([*command, "--workers", "1"], stdout=log, stderr=log, start_new_session=True)
     try:
-        _wait_for(f"http://127.0.0.1:{port}/health", process, file)
+        wait_for_answer(f"http://127.0.0.1:{port}/health", process, file)
         yield f"http://127.0.0.1:{port}"
     finally:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-
-
-def _wait_for(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
-    deadline = time.monotonic() + 200
-    while True:
-        assert process.poll() is None, log.read_text()
-        try:
-            if requests.get(url, timeout=30).ok:
-                return
-        except requests.RequestException:
-            pass
-        assert time.monotonic() < deadline, log.read_text()
-        time.sleep(0.5)
 
 
 EXPECTED = {("BTCUSDT", "1h"): "aaaah", ("ETH-USD", "5m"): "aaaam"}

@@ -3,19 +3,15 @@
 import os
 import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
-
 import dashboard
 from tests.support.browser import Watched
 from tests.support.ports import free_ports
+from tests.support.processes import wait_for_answer
 
 APP = Path(dashboard.__file__).parent / "app.py"
 PATIENCE = 60_000
@@ -41,23 +37,11 @@ def serve_dashboard(home: Path) -> Iterator[Server]:
         process = subprocess.Popen(command, env=environment, cwd=home, stdout=log, stderr=log)
     url = f"http://127.0.0.1:{port}"
     try:
-        _wait_for(f"{url}/_stcore/health", process, home / "log")
+        wait_for_answer(f"{url}/_stcore/health", process, home / "log")
         yield Server(url, home)
     finally:
         process.kill()
         process.wait()
-
-
-def _wait_for(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
-    for _ in range(240):
-        assert process.poll() is None, log.read_text()
-        try:
-            urllib.request.urlopen(url, timeout=5).close()  # noqa: S310 - our own server
-        except urllib.error.URLError:
-            time.sleep(0.25)
-        else:
-            return
-    pytest.fail(f"{url} does not answer: {log.read_text()}")
 
 
 def no_wider_than_the_window(watched: Watched) -> bool:

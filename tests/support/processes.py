@@ -2,9 +2,11 @@
 
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.request import urlopen
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -30,6 +32,20 @@ def running(module: str, *arguments: object) -> Iterator[Process]:
     finally:
         process.kill()
         process.communicate()
+
+
+def wait_for_answer(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    """Until the server that was started is up; `log` is what it says."""
+    deadline = time.monotonic() + 200
+    while True:
+        assert process.poll() is None, log.read_text()
+        try:
+            urlopen(url, timeout=30).close()  # noqa: S310 - our own server
+        except OSError:
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.25)
+        else:
+            return
 
 
 def go(process: Process) -> None:
